@@ -1,0 +1,53 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import type { Logger } from 'pino';
+import { CONFIG, type Config } from './config/config.js';
+import { DatabaseModule } from './database/database.module.js';
+import { EventsModule } from './events/events.module.js';
+import { FeedModule } from './feed/feed.module.js';
+import { CallerGuard } from './http/caller.guard.js';
+import { LOG } from './http/log.js';
+import { ProblemFilter } from './http/problem.filter.js';
+import { ValidationPipe } from './http/validation.pipe.js';
+import { MessagesModule } from './messages/messages.module.js';
+import { OperationsModule } from './operations/operations.module.js';
+import { RetentionModule } from './retention/retention.module.js';
+import { SessionsModule } from './sessions/sessions.module.js';
+
+/** What every room may ask for. */
+@Global()
+@Module({})
+class ProcessModule {
+  static forRoot(config: Config, log: Logger): DynamicModule {
+    const providers = [
+      { provide: CONFIG, useValue: config },
+      { provide: LOG, useValue: log },
+    ];
+    return { module: ProcessModule, providers, exports: providers };
+  }
+}
+
+/** The one list of rooms. */
+@Module({})
+export class AppModule {
+  static forRoot(config: Config, log: Logger, databaseUrl: string): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ProcessModule.forRoot(config, log),
+        DatabaseModule.forRoot(databaseUrl, config.DATABASE_POOL_SIZE),
+        EventsModule,
+        SessionsModule,
+        MessagesModule,
+        FeedModule,
+        RetentionModule,
+        OperationsModule,
+      ],
+      providers: [
+        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: APP_GUARD, useClass: CallerGuard },
+        { provide: APP_PIPE, useClass: ValidationPipe },
+      ],
+    };
+  }
+}

@@ -1,0 +1,28 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { SwaggerModule } from '@nestjs/swagger';
+import type { Logger } from 'pino';
+import { AppModule } from './app.module.js';
+import type { Config } from './config/config.js';
+import { buildOpenApi } from './http/openapi.js';
+import { createServer } from './http/server.js';
+import { OpenApiDocument } from './operations/openapi-document.js';
+import { VERSION } from './operations/version.js';
+
+/** Puts the application together, all but listening: rooms, server, documentation. */
+export async function createApp(
+  config: Config,
+  log: Logger,
+  databaseUrl: string,
+): Promise<NestFastifyApplication> {
+  const app = await createServer(AppModule.forRoot(config, log, databaseUrl), config, log);
+  const document = buildOpenApi(app, VERSION);
+  app.get(OpenApiDocument).value = document;
+  SwaggerModule.setup('docs', app, document, {
+    raw: false,
+    customSiteTitle: 'Session Service',
+    swaggerOptions: { tryItOutEnabled: true, persistAuthorization: true },
+  });
+  app.enableShutdownHooks([]);
+  await app.init();
+  return app;
+}

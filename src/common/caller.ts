@@ -1,0 +1,34 @@
+/** What a service key may be limited to; a key without scopes has all of them. */
+export const SCOPES = [
+  'sessions:read',
+  'sessions:write',
+  'memory:read',
+  'memory:write',
+  'collections:read',
+  'collections:write',
+  'stats:read',
+  'stats:write',
+  'events:read',
+  'admin',
+] as const;
+
+export type Scope = (typeof SCOPES)[number];
+
+/** Who makes a request. */
+export interface Caller {
+  /** whose rows he sees; null: a service acting for nobody in particular, which sees everything */
+  readonly userId: string | null;
+  /** name of the service key; null: a user */
+  readonly service: string | null;
+  /** what the key may do; a user has all */
+  readonly scopes: ReadonlySet<Scope>;
+}
+
+export const ALL_SCOPES: ReadonlySet<Scope> = new Set(SCOPES);
+
+/** A service that acts for nobody in particular. With a user's name beside the key it is that user. */
+export const isService = (caller: Caller): boolean => caller.userId === null;
+
+/** Tells callers apart, in idempotency keys and logs. */
+export const callerName = (caller: Caller): string =>
+  caller.service === null ? `user:${caller.userId}` : `service:${caller.service}:${caller.userId ?? ''}`;

@@ -1,0 +1,34 @@
+import { v5, v7 } from 'uuid';
+
+/** Ids a client may choose: 1–255 of these characters, case-sensitive. */
+export const CHOSEN_ID = /^[A-Za-z0-9._:@+~-]{1,255}$/;
+
+/** Words that are, or will be, routes directly under `/sessions/`. */
+export const RESERVED_IDS: ReadonlySet<string> = new Set([
+  '.',
+  '..',
+  'stats',
+  'compare',
+  'merge',
+  'resume',
+  'import',
+  'cleanup',
+  'retention-policy',
+]);
+
+const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** A canonical UUID is the same id in either case; every other id is case-sensitive. */
+export const canonicalId = (id: string) => (CANONICAL_UUID.test(id) ? id.toLowerCase() : id);
+
+/** A new server-made id: UUIDv7, so that ids sort by time of making. */
+export const newId = (): string => v7();
+
+const NAMESPACE = '6f9f1f0a-4c0b-4a53-9c3e-0f3d0a4b7a51';
+
+/** The same parts always make the same id (UUIDv5); parts cannot run into each other. */
+export const derivedId = (...parts: (string | number)[]): string => v5(JSON.stringify(parts), NAMESPACE);
+
+/** Names of users, agents and clients: 1–255 printable characters, no space at either end. */
+export const isPrintableName = (name: string): boolean =>
+  name.length >= 1 && name.length <= 255 && name.trim() === name && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(name);

@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { DomainError } from './errors.js';
+
+/** Counting stops here: an exact count of a filtered million takes half a second. */
+export const COUNT_CAP = 10_000;
+
+/** Where a page begins: behind a row (keyset, flat at any depth), or at an offset (as far as it must be walked). */
+export interface PageRequest<Key> {
+  limit: number;
+  after: Key | null;
+  offset: number | null;
+  /** given when asked by page; echoed */
+  page: number | null;
+  includeTotal: boolean;
+}
+
+/** One page of rows; `next` continues behind the last one, null at the end. */
+export interface Page<Row> {
+  rows: Row[];
+  next: string | null;
+  total?: { count: number; capped: boolean };
+}
+
+const badCursor = (detail: string) => new DomainError('malformed', 'invalid_cursor', detail);
+
+const digest = (scope: unknown) =>
+  createHash('sha256').update(JSON.stringify(scope)).digest('base64url').slice(0, 16);
+
+/** An opaque cursor: the key of the last row, and a digest of the order and filters it is good for. */
+export const encodeCursor = (scope: unknown, key: unknown): string =>
+  Buffer.from(JSON.stringify([digest(scope), key])).toString('base64url');
+
+/**
+ * The key in a cursor.
+ * @throws DomainError `invalid_cursor` when it is none of ours, or belongs to another order or other filters
+ */
+export function decodeCursor<Key>(cursor: string, scope: unknown, isKey: (key: unknown) => key is Key): Key {
+  let parts: unknown;
+  try {
+    parts = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+  } catch {
+    throw badCursor('The cursor is not one of ours.');
+  }
+  if (!Array.isArray(parts) || parts.length !== 2 || !isKey(parts[1])) {
+    throw badCursor('The cursor is not one of ours.');
+  }
+  if (parts[0] !== digest(scope)) throw badCursor('The cursor belongs to another order or other filters.');
+  return parts[1];
+}
+
+/** Rows of a page answer at most so many bytes of documents; the page is shorter then, never empty. */
+export const PAGE_BYTES = 8 * 1024 * 1024;
+
+/** Each row read for a page tells how many were found for it: one more than the limit, if there are more. */
+export interface Counted {
+  found: number;
+}
+
+/** Cuts what was read beyond the limit, and makes the cursor to go on with if anything was left behind. */
+export function cutPage<Row extends Counted>(
+  read: Row[],
+  limit: number,
+  cursorOf: (row: Row) => string,
+): Page<Row> {
+  const rows = read.slice(0, limit);
+  const last = rows.at(-1);
+  return { rows, next: last && last.found > rows.length ? cursorOf(last) : null };
+}
+
+/**
+ * SQL around a query that reads one row more than the limit: adds `found`, and leaves out the rows behind
+ * `PAGE_BYTES`, so that a page of large rows stays small in memory.
+ * @param query yields `size` (bytes) and is sorted by `order`
+ */
+export const boundedPage = (query: string, order: string) => `
+  select * from (
+    select limited.*, count(*) over ()::int as found, sum(size) over (order by ${order}) - size as size_before
+    from (${query}) limited
+  ) page
+  where size_before < ${PAGE_BYTES}
+  order by ${order}`;

@@ -1,0 +1,125 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import { z } from 'zod';
+import { StartupError } from '../common/startup-error.js';
+import { parseServiceKeys } from './service-keys.js';
+
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,10}$/, `give a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `give a whole number from ${min} to ${max}`);
+
+const oneOf = <T extends string>(...values: [T, ...T[]]) =>
+  z
+    .string()
+    .transform((v) => v.toLowerCase())
+    .pipe(z.enum(values, { error: `give one of ${values.join(', ')}` }));
+
+const postgresUrl = z
+  .string()
+  .refine(
+    (v) => /^postgres(ql)?:\/\/.+/.test(v) && URL.canParse(v),
+    'give postgres://user:password@host:port/database',
+  );
+
+const origin = z
+  .string()
+  .refine(
+    (v) => v === '*' || (URL.canParse(v) && new URL(v).origin === v),
+    'give origins like https://app.example, or *',
+  );
+
+/** Every option of the process. `.env.example` lists them with unit and default; a test holds both together. */
+const variables = z.object({
+  HOST: z.string().default('127.0.0.1'),
+  PORT: whole(0, 65535).default(8002),
+  DATA_DIR: z.string().default('./data'),
+  DATABASE_URL: postgresUrl.optional(),
+  DATABASE_POOL_SIZE: whole(1, 1000).default(16),
+  AUTH_MODE: oneOf('trusted-header', 'none').default('trusted-header'),
+  GATEWAY_SECRET: z.string().min(16, 'give at least 16 characters').optional(),
+  SERVICE_API_KEYS: z.string().transform(parseServiceKeys).default([]),
+  SESSION_TTL_MINUTES: whole(1, 52_560_000).optional(),
+  MAX_SESSION_TTL_MINUTES: whole(1, 52_560_000).default(525_600),
+  SWEEP_SECONDS: whole(1, 3600).default(60),
+  CORS_ORIGINS: z
+    .string()
+    .transform((v) =>
+      v
+        .split(',')
+        .map((s) => s.trim())
+        .filter(Boolean),
+    )
+    .pipe(z.array(origin))
+    .default([]),
+  LOG_LEVEL: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent').default('info'),
+  SERVICE_NAME: z.string().default('session-service'),
+  ENVIRONMENT: z.string().default('development'),
+  BODY_LIMIT_MB: whole(1, 512).default(8),
+  METRICS_PORT: whole(1, 65535).optional(),
+});
+
+export type Config = Readonly<z.output<typeof variables>>;
+
+/** Injection token: `@Inject(CONFIG) config: Config`. */
+export const CONFIG = Symbol('Config');
+
+export const VARIABLES = Object.keys(variables.shape) as (keyof Config)[];
+
+const SECRETS = new Set(['DATABASE_URL', 'GATEWAY_SECRET', 'SERVICE_API_KEYS']);
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+export const isLoopback = (host: string) => LOOPBACK.has(host);
+
+/**
+ * Reads the environment, then `.env` beside it for what is not set there. An empty value counts as not set.
+ * @throws StartupError naming variable, value (never a secret's) and cure
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env, file = '.env'): Config {
+  const given = { ...readEnvFile(file), ...withoutEmpty(env) };
+  const values = Object.fromEntries(VARIABLES.map((name) => [name, secretFromFile(name, given)]));
+  const parsed = variables.safeParse(values);
+  if (!parsed.success) {
+    throw new StartupError(parsed.error.issues.map((issue) => explain(issue, values)).join('; '));
+  }
+  return Object.freeze(checkTogether(parsed.data));
+}
+
+const withoutEmpty = (env: NodeJS.ProcessEnv) =>
+  Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''));
+
+function readEnvFile(file: string): NodeJS.ProcessEnv {
+  return existsSync(file) ? withoutEmpty(parseEnv(readFileSync(file, 'utf8')) as NodeJS.ProcessEnv) : {};
+}
+
+function secretFromFile(name: string, given: NodeJS.ProcessEnv): string | undefined {
+  const path = given[`${name}_FILE`];
+  if (given[name] !== undefined || path === undefined || !SECRETS.has(name)) return given[name]?.trim();
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    throw new StartupError(`${name}_FILE=${path} cannot be read: give the path of a readable file`);
+  }
+}
+
+function explain(issue: z.core.$ZodIssue, values: Record<string, string | undefined>): string {
+  const name = String(issue.path[0]);
+  const shown = SECRETS.has(name) ? '(secret)' : values[name];
+  return `${name}=${shown} is not accepted: ${issue.message}`;
+}
+
+function checkTogether(config: z.output<typeof variables>): Config {
+  if (config.AUTH_MODE === 'none' && !isLoopback(config.HOST)) {
+    throw new StartupError(
+      `AUTH_MODE=none with HOST=${config.HOST} is not accepted: it lets everybody in, so listen on 127.0.0.1, or set AUTH_MODE=trusted-header`,
+    );
+  }
+  if (config.SESSION_TTL_MINUTES && config.SESSION_TTL_MINUTES > config.MAX_SESSION_TTL_MINUTES) {
+    throw new StartupError(
+      `SESSION_TTL_MINUTES=${config.SESSION_TTL_MINUTES} is not accepted: give at most MAX_SESSION_TTL_MINUTES (${config.MAX_SESSION_TTL_MINUTES})`,
+    );
+  }
+  return config;
+}

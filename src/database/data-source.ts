@@ -1,0 +1,34 @@
+import pg from 'pg';
+import type { DataSourceOptions } from 'typeorm';
+import { InitialSchema1763683200000 } from '../../migrations/1763683200000-initial-schema.js';
+
+const INT8 = 20;
+const NUMERIC = 1700;
+
+/** Counters stay below 2^53 and money is a JSON number, so both are read as numbers. */
+const types = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    oid === INT8 || oid === NUMERIC ? Number : pg.types.getTypeParser(oid, format),
+};
+
+/** In the order of their making; TypeORM keeps what has run in the table `migrations`. */
+export const MIGRATIONS = [InitialSchema1763683200000];
+
+/** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */
+export const dataSourceOptions = (url: string, poolSize: number): DataSourceOptions => ({
+  type: 'postgres',
+  url,
+  poolSize,
+  connectTimeoutMS: 5_000,
+  applicationName: 'session-service',
+  migrations: MIGRATIONS,
+  migrationsTransactionMode: 'all',
+  installExtensions: false,
+  logging: false,
+  extra: {
+    types,
+    statement_timeout: 30_000,
+    idle_in_transaction_session_timeout: 30_000,
+    keepAlive: true,
+  },
+});

@@ -1,0 +1,83 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { Pool, PoolClient, QueryResult } from 'pg';
+import type { DataSource } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
+import { isConnectionLoss, translate } from './failures.js';
+import type { Statement } from './statement.js';
+
+interface Transaction {
+  client: PoolClient;
+  afterCommit: (() => void)[];
+}
+
+/** Runs statements on the pool, or on the transaction that is open around the caller. */
+@Injectable()
+export class Database {
+  private readonly transaction = new AsyncLocalStorage<Transaction>();
+
+  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+
+  get pool(): Pool {
+    return (this.dataSource.driver as PostgresDriver).master as Pool;
+  }
+
+  /**
+   * One statement, one round trip.
+   * @throws DomainError `database_unavailable` when PostgreSQL does not answer; else PostgreSQL's own error
+   */
+  async query<Row>(sql: Statement, values: unknown[] = []): Promise<Row[]> {
+    const target = this.transaction.getStore()?.client ?? this.pool;
+    try {
+      const result = (await target.query({ ...sql, values })) as unknown as QueryResult;
+      return result.rows as Row[];
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  /** Runs the work in a transaction: joins the open one, or opens one and commits it when the work is done. */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.transaction.getStore()) return work();
+    const client = await this.connect();
+    const transaction: Transaction = { client, afterCommit: [] };
+    let broken: unknown;
+    try {
+      await client.query('begin');
+      const result = await this.transaction.run(transaction, work);
+      await client.query('commit');
+      for (const nudge of transaction.afterCommit) nudge();
+      return result;
+    } catch (error) {
+      broken = await this.rollback(client, error);
+      throw translate(error);
+    } finally {
+      client.release(broken ? true : undefined);
+    }
+  }
+
+  /** Runs a nudge when the open transaction has committed, at once when none is open. It must not throw. */
+  afterCommit(nudge: () => void): void {
+    const open = this.transaction.getStore();
+    if (open) open.afterCommit.push(nudge);
+    else nudge();
+  }
+
+  private async connect(): Promise<PoolClient> {
+    try {
+      return await this.pool.connect();
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  /** Answers whether the connection is of no more use. */
+  private async rollback(client: PoolClient, cause: unknown): Promise<boolean> {
+    if (isConnectionLoss(cause)) return true;
+    return client.query('rollback').then(
+      () => false,
+      () => true,
+    );
+  }
+}

@@ -1,0 +1,36 @@
+import type { JsonObject } from '../common/json.js';
+
+/** An event before it is written. The payload holds ids, numbers and field names, never content. */
+export interface NewEvent {
+  type: string;
+  payload: JsonObject;
+}
+
+/**
+ * SQL for the `set` list of an update of a session's row that writes `count` events: numbers them under the row's
+ * lock. `event_tx` is what the stream of all sessions is ordered by. It may not fall while `seq` rises, and a
+ * transaction that waited for the lock is older than the one it waited for, so it takes the greater of both.
+ */
+export const numberEvents = (session: string, count: string) => `
+  event_seq = ${session}.event_seq + ${count},
+  event_tx = greatest(${session}.event_tx, pg_current_xact_id()::text::bigint)`;
+
+/**
+ * SQL that inserts events.
+ * @param source a query that yields `session_key, seq, event_type, payload (jsonb), tx, created_at` in order of seq
+ */
+export const insertEvents = (source: string) => `
+  insert into events (session_key, seq, event_type, payload, tx, created_at)
+  ${source}`;
+
+/**
+ * SQL that inserts a list of events of one session.
+ * @param session name of a returned row with `key, event_seq, event_tx` after `numberEvents`
+ * @param events the parameter (jsonb) with an array of `NewEvent`
+ */
+export const insertEventList = (session: string, events: string) =>
+  insertEvents(`
+  select ${session}.key, ${session}.event_seq - jsonb_array_length(${events}::jsonb) + e.ordinality,
+         e.event ->> 'type', e.event -> 'payload', ${session}.event_tx, clock_timestamp()
+  from ${session}, jsonb_array_elements(${events}::jsonb) with ordinality as e(event, ordinality)
+  order by e.ordinality`);

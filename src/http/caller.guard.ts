@@ -1,0 +1,42 @@
+import {
+  type CanActivate,
+  createParamDecorator,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+} from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { type Caller } from '../common/caller.js';
+import { forbidden } from '../common/errors.js';
+import { CONFIG, type Config } from '../config/config.js';
+import { authenticate } from './authenticate.js';
+import { operationOf } from './operation.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** set by `CallerGuard` on every route that asks for a credential */
+    caller?: Caller;
+  }
+}
+
+/** Finds out who calls, and whether his key has the scope that the route asks for. */
+@Injectable()
+export class CallerGuard implements CanActivate {
+  constructor(@Inject(CONFIG) private readonly config: Config) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    const scope = operationOf(context.getHandler())?.scope;
+    if (scope === null) return true;
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    request.caller = authenticate(request.raw, this.config);
+    if (scope === undefined || !request.caller.scopes.has(scope)) {
+      throw forbidden(`The key lacks the scope ${scope}.`);
+    }
+    return true;
+  }
+}
+
+/** The caller, as a parameter of a route. */
+export const CurrentCaller = createParamDecorator(
+  (_: unknown, context: ExecutionContext) => context.switchToHttp().getRequest<FastifyRequest>().caller,
+);

@@ -1,0 +1,18 @@
+import { invalid } from '../common/errors.js';
+import type { Allowed } from '../common/version.js';
+
+/** A resource's version as an entity tag. */
+export const etag = (version: number): string => `"${version}"`;
+
+/**
+ * The versions an `If-Match` header allows; null: any (no header, or `*`).
+ * @throws DomainError `invalid` when the header is none
+ */
+export function ifMatch(header: string | undefined): Allowed {
+  if (header === undefined || header.trim() === '*') return null;
+  const tags = header.split(',').map((tag) => /^"([^"]*)"$/.exec(tag.trim())?.[1]);
+  if (tags.some((tag) => tag === undefined)) {
+    throw invalid([{ pointer: 'If-Match', detail: 'give an ETag such as "3", or *' }]);
+  }
+  return tags.map(Number);
+}

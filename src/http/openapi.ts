@@ -1,0 +1,203 @@
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { z } from 'zod';
+import { type OperationSpec, operationById, refusalsOf } from './operation.js';
+import { problemSchema } from './problem.js';
+
+type JsonSchema = Record<string, unknown>;
+type Direction = 'input' | 'output';
+// biome-ignore lint/suspicious/noExplicitAny: the document is a plain JSON tree
+type Tree = any;
+
+/** The OpenAPI 3.1 document of every route: parameters and bodies as Nest binds them, the rest as `@Operation` declares it. */
+export function buildOpenApi(app: INestApplication, version: string): OpenAPIObject {
+  const schemas: Record<string, JsonSchema> = {};
+  const settings = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Session Service')
+    .setDescription('Keeps everything an AI application must remember between two calls.')
+    .setVersion(version)
+    .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
+    .addServer('http://127.0.0.1:8002', 'as `npm start` serves it')
+    .addApiKey({ type: 'apiKey', in: 'header', name: 'X-User-ID' }, 'user')
+    .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key' }, 'serviceKey')
+    .addBearerAuth({ type: 'http', scheme: 'bearer' }, 'serviceBearer')
+    .build();
+  const document: Tree = SwaggerModule.createDocument(app, settings, {
+    standardSchemaConverter: (schema, { schemaType }) => ({
+      schema: toJsonSchema(schema as z.ZodType, schemaType, schemas),
+    }),
+  });
+  document.paths = Object.fromEntries(
+    Object.entries(document.paths as Tree).map(([path, item]) => [publicPath(path, item), item]),
+  );
+  forEachOperation(document, (operation) => complete(operation, schemas));
+  document.components.schemas = sortKeys(schemas);
+  document.tags = TAGS;
+  return document;
+}
+
+const TAGS = [
+  { name: 'Sessions', description: 'The unit of isolation: its lifecycle and fields.' },
+  { name: 'Messages', description: 'The history of a session, numbered without gaps.' },
+  { name: 'Events', description: 'What happened, numbered and replayable.' },
+  { name: 'Operations', description: 'For those who run the service.' },
+];
+
+export function forEachOperation(
+  document: Tree,
+  visit: (operation: Tree, path: string, method: string) => void,
+): void {
+  for (const [path, item] of Object.entries<Tree>(document.paths)) {
+    for (const [method, operation] of Object.entries<Tree>(item)) visit(operation, path, method);
+  }
+}
+
+/** Routes are bound without the prefix that the server takes off; those that ask for no credential have none. */
+function publicPath(path: string, item: Tree): string {
+  const operation = Object.values<Tree>(item)[0];
+  return operationById(operation.operationId)?.scope === null ? path : `/api/v1${path}`;
+}
+
+function complete(operation: Tree, schemas: Record<string, JsonSchema>): void {
+  const spec = operationById(operation.operationId)!;
+  operation.description = describe(spec) || undefined;
+  operation.security = spec.scope === null ? [] : [{ user: [] }, { serviceKey: [] }, { serviceBearer: [] }];
+  if (spec.scope) operation['x-scope'] = spec.scope;
+  if (spec.permission) operation['x-permission'] = spec.permission;
+  operation.parameters = [...(operation.parameters ?? []).map(tidyParameter), ...requestHeaders(spec)];
+  if (spec.body) operation.requestBody = requestBody(operation, spec.body);
+  else delete operation.requestBody;
+  operation.responses = responses(spec, schemas);
+}
+
+const describe = (spec: OperationSpec) =>
+  [
+    spec.description,
+    spec.permission && `The caller's role in the session must allow \`${spec.permission}\`.`,
+    spec.scope && `A service key needs the scope \`${spec.scope}\`.`,
+  ]
+    .filter(Boolean)
+    .join('\n\n');
+
+function tidyParameter(parameter: Tree): Tree {
+  const { description, deprecated, ...schema } = parameter.schema ?? {};
+  const text = parameter.description ?? description;
+  return {
+    name: parameter.name,
+    in: parameter.in,
+    required: parameter.in === 'path' || parameter.required === true,
+    ...(text && { description: text }),
+    ...(deprecated && { deprecated: true }),
+    ...(schema.type === 'array' && { style: 'form', explode: true }),
+    ...(schema.type === 'object' && { style: 'form', explode: true }),
+    schema,
+  };
+}
+
+function requestBody(operation: Tree, body: NonNullable<OperationSpec['body']>): Tree {
+  const schema = Object.values<Tree>(operation.requestBody.content)[0].schema;
+  const content = { schema, example: body.example };
+  const mediaTypes = body.mediaTypes ?? ['application/json'];
+  return { required: false, content: Object.fromEntries(mediaTypes.map((type) => [type, content])) };
+}
+
+function responses(spec: OperationSpec, schemas: Record<string, JsonSchema>): Tree {
+  const answers = Object.entries(spec.answers).map(([status, schema]) => [
+    status,
+    answer(spec, status, schema, schemas),
+  ]);
+  const refusals = Object.entries(refusalsOf(spec)).map(([status, codes]) => [
+    status,
+    refusal(status, codes, schemas),
+  ]);
+  return Object.fromEntries([...answers, ...refusals]);
+}
+
+function answer(
+  spec: OperationSpec,
+  status: string,
+  schema: z.ZodType | null,
+  schemas: Record<string, JsonSchema>,
+): Tree {
+  const content = schema && {
+    [spec.mediaType ?? 'application/json']: {
+      schema: toJsonSchema(schema, 'output', schemas),
+      ...(spec.example !== undefined && { example: spec.example }),
+    },
+  };
+  return {
+    description: { 200: 'Done.', 201: 'Made.', 204: 'Gone.' }[status] ?? 'Answered.',
+    headers: {
+      'X-Request-ID': TEXT,
+      ...(spec.versioned && { ETag: TEXT }),
+      ...(spec.idempotent && { 'Idempotency-Replayed': TEXT }),
+    },
+    ...(content && { content }),
+  };
+}
+
+const TEXT = { schema: { type: 'string' } };
+
+function refusal(status: string, codes: string[], schemas: Record<string, JsonSchema>): Tree {
+  const code = codes[0];
+  const example = {
+    type: `urn:session-service:problem:${code}`,
+    title: 'Refused',
+    status: Number(status),
+    detail: 'What was wrong, in words.',
+    instance: '/api/v1/sessions',
+    code,
+    request_id: '0190b5b0-6a3c-7c7e-9a53-6f1d3c1f2a10',
+  };
+  return {
+    description: `Refused: ${codes.map((c) => `\`${c}\``).join(', ')}.`,
+    headers: { 'X-Request-ID': TEXT, ...(status === '503' && { 'Retry-After': TEXT }) },
+    content: {
+      'application/problem+json': { schema: toJsonSchema(problemSchema, 'output', schemas), example },
+    },
+  };
+}
+
+function requestHeaders(spec: OperationSpec): Tree[] {
+  const header = (name: string, description: string, schema: JsonSchema) => ({
+    name,
+    in: 'header',
+    required: false,
+    description,
+    schema: { type: 'string', ...schema },
+  });
+  return [
+    ...(spec.idempotent
+      ? [
+          header(
+            'Idempotency-Key',
+            'the same key with the same body has its effect once; kept at least 24 h',
+            { maxLength: 255 },
+          ),
+        ]
+      : []),
+    ...(spec.versioned === 'write'
+      ? [header('If-Match', 'the ETag that was read; 412 when it changed since', {})]
+      : []),
+  ];
+}
+
+/** A Zod schema as JSON Schema; those with an id become components and are referred to. */
+function toJsonSchema(schema: z.ZodType, io: Direction, schemas: Record<string, JsonSchema>): JsonSchema {
+  const { $defs, $schema, id, ...own } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Tree;
+  for (const [name, { id: _, ...definition }] of Object.entries<Tree>($defs ?? {})) {
+    schemas[name] = referToComponents(definition);
+  }
+  if (!id) return referToComponents(own);
+  schemas[id] = referToComponents(own);
+  return { $ref: `#/components/schemas/${id}` };
+}
+
+const referToComponents = (tree: Tree): Tree =>
+  JSON.parse(JSON.stringify(tree), (key, value) =>
+    key === '$ref' && typeof value === 'string' ? value.replace('#/$defs/', '#/components/schemas/') : value,
+  );
+
+const sortKeys = (object: Record<string, JsonSchema>) =>
+  Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));

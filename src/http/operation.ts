@@ -1,0 +1,75 @@
+import { applyDecorators, HttpCode, SetMetadata } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
+import type { z } from 'zod';
+import type { Scope } from '../common/caller.js';
+
+/** What a route says of itself: guards act on it, the OpenAPI document tells it. */
+export interface OperationSpec {
+  /** operationId, as a client generator names the method */
+  id: string;
+  summary: string;
+  description?: string;
+  /** a service key needs it; null: the route asks for no credential at all */
+  scope: Scope | null;
+  /** what the caller's role in the session of the path must allow; absent: no session in the path */
+  permission?: string;
+  /** status → schema of the answer, null for no content; the first is the ordinary one */
+  answers: Record<number, z.ZodType | null>;
+  /** status → codes it is refused with, beside those that all routes of its kind share */
+  refusals?: Record<number, string[]>;
+  /** takes a body; its example */
+  body?: { example: unknown; mediaTypes?: string[] };
+  /** takes `Idempotency-Key` */
+  idempotent?: boolean;
+  /** answers `ETag`; one that writes takes `If-Match` too */
+  versioned?: 'read' | 'write';
+  /** of the answer, when it is not JSON */
+  mediaType?: string;
+  /** an example of the ordinary answer, beside those in its schema */
+  example?: unknown;
+}
+
+const OPERATION = Symbol('operation');
+
+const declared = new Map<string, OperationSpec>();
+
+/** Declares a route: what it answers and refuses, its headers, scope and permission, in one place. */
+export function Operation(spec: OperationSpec): MethodDecorator {
+  declared.set(spec.id, spec);
+  return applyDecorators(
+    SetMetadata(OPERATION, spec),
+    HttpCode(Number(Object.keys(spec.answers)[0])),
+    ApiOperation({ operationId: spec.id, summary: spec.summary }),
+  );
+}
+
+/** The declaration of a route's handler; undefined for what is not ours. */
+export const operationOf = (handler: object): OperationSpec | undefined =>
+  Reflect.getMetadata(OPERATION, handler);
+
+export const operationById = (id: string): OperationSpec | undefined => declared.get(id);
+
+/** Status → codes of everything the route may be refused with. */
+export function refusalsOf(spec: OperationSpec): Record<number, string[]> {
+  const codes: Record<number, string[]> = spec.scope === null ? {} : sharedRefusals(spec);
+  for (const [status, own] of Object.entries(spec.refusals ?? {})) {
+    codes[Number(status)] = [...own, ...(codes[Number(status)] ?? [])];
+  }
+  codes[500] = ['internal'];
+  return codes;
+}
+
+function sharedRefusals(spec: OperationSpec): Record<number, string[]> {
+  const codes: Record<number, string[]> = {
+    400: ['malformed_request', ...(spec.body ? ['malformed_json'] : [])],
+    401: ['unauthenticated', 'unknown_api_key', 'unknown_gateway', 'invalid_user_id'],
+    403: ['forbidden'],
+    422: ['invalid', ...(spec.idempotent ? ['key_reused'] : [])],
+    503: ['database_unavailable', 'shutting_down'],
+  };
+  if (spec.permission) codes[404] = ['session_not_found', 'session_deleted'];
+  if (spec.versioned === 'write') codes[412] = ['version_mismatch'];
+  if (spec.body)
+    Object.assign(codes, { 413: ['too_large', 'body_too_large'], 415: ['unsupported_media_type'] });
+  return codes;
+}

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import { CHOSEN_ID, canonicalId, isPrintableName, RESERVED_IDS } from '../common/ids.js';
+import type { JsonObject } from '../common/json.js';
+
+const readOnly = new WeakMap<z.ZodType, ReadonlySet<string>>();
+
+/** Marks the members of a resource that a body must not set: naming one is answered `read_only`. */
+export function withReadOnly<T extends z.ZodType>(schema: T, members: Iterable<string>): T {
+  readOnly.set(schema, new Set(members));
+  return schema;
+}
+
+export const readOnlyMembers = (schema: z.ZodType): ReadonlySet<string> => readOnly.get(schema) ?? new Set();
+
+/** An id the client chooses; a canonical UUID is lower-cased. */
+export const chosenId = z
+  .string()
+  .regex(CHOSEN_ID, '1 to 255 of A-Z a-z 0-9 . _ : @ + ~ -')
+  .superRefine((id, ctx) => {
+    if (RESERVED_IDS.has(id))
+      ctx.addIssue({ code: 'custom', message: 'is reserved', params: { code: 'reserved_id' } });
+  })
+  .transform(canonicalId)
+  .meta({ description: 'chosen by the client; a canonical UUID is lower-cased', example: 'support-4711' });
+
+/** An id in a path or a filter: one that cannot exist is simply not found. */
+export const anyId = z.string().transform(canonicalId).meta({ example: 'support-4711' });
+
+export const printableName = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine(isPrintableName, '1 to 255 printable characters, no space at either end')
+  .meta({ example: 'alice' });
+
+/** A JSON object of at most so many KiB; one too large is answered 413. */
+export const jsonObject = (maxKiB: number) =>
+  z
+    .custom<JsonObject>(
+      (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+      'must be a JSON object',
+    )
+    .meta({ type: 'object', additionalProperties: true, description: `at most ${maxKiB} KiB as JSON` });
+
+/** RFC 3339 UTC with milliseconds. */
+export const timestamp = z.iso.datetime().meta({ example: '2026-01-31T12:00:00.000Z' });
+
+export const integer = (min: number, max: number) => z.preprocess(wholeNumber, z.int().min(min).max(max));
+
+/** Numbers in a query are plain decimal digits. */
+const wholeNumber = (value: unknown) =>
+  typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
+
+export const flag = z.preprocess(
+  (value) => (value === 'true' ? true : value === 'false' ? false : value),
+  z.boolean({ error: 'must be true or false' }),
+);
+
+/** A moment in a query: RFC 3339 with any offset. */
+export const moment = z.iso
+  .datetime({ offset: true, error: 'must be an RFC 3339 time' })
+  .transform((text, ctx) => {
+    const time = new Date(text);
+    if (Number.isNaN(time.getTime())) ctx.addIssue('must be an RFC 3339 time');
+    return time;
+  });
+
+/** Members that every list takes. */
+export const pageQuery = (defaultLimit: number, maxLimit: number) => ({
+  limit: clamped(maxLimit)
+    .optional()
+    .describe(`rows to answer, ${defaultLimit} by default, at most ${maxLimit} (more is clamped and echoed)`),
+  cursor: z
+    .string()
+    .max(4096)
+    .optional()
+    .describe('`next_cursor` of the page before, with the same order and filters'),
+});
+
+/** …and those of sessions and messages, which can also be walked by offset or by page. */
+export const offsetQuery = (defaultLimit: number, maxLimit: number) => ({
+  ...pageQuery(defaultLimit, maxLimit),
+  offset: integer(0, 1_000_000_000).optional().describe('rows to pass over; the answer then carries `total`'),
+  page: integer(1, 1_000_000_000)
+    .optional()
+    .describe('from 1, in pages of `page_size`; the answer then carries `total`'),
+  page_size: clamped(maxLimit).optional().describe('the same as `limit`, echoed'),
+  include_total: flag.optional().describe('count what matches, up to 10,000'),
+});
+
+const clamped = (max: number) => integer(1, Number.MAX_SAFE_INTEGER).transform((n) => Math.min(n, max));

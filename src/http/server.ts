@@ -1,0 +1,89 @@
+import type { IncomingMessage } from 'node:http';
+import compress from '@fastify/compress';
+import helmet from '@fastify/helmet';
+import type { DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import type { Logger } from 'pino';
+import { newId } from '../common/ids.js';
+import type { Config } from '../config/config.js';
+import { NestLog } from './log.js';
+import { ofFramework } from './problem.filter.js';
+import { sendProblem } from './problem.js';
+import { logRequests } from './request-log.js';
+
+const PREFIX = '/api/v1';
+/** A percent-encoded name of 255 characters of four bytes each. */
+const MAX_PARAM_LENGTH = 255 * 12;
+const EXPOSED = ['ETag', 'Location', 'Retry-After', 'X-Request-ID', 'Idempotency-Replayed'];
+
+/** The HTTP server with everything that holds on every route; the rooms come with `rootModule`. */
+export async function createServer(
+  rootModule: DynamicModule,
+  config: Config,
+  log: Logger,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: requestId,
+    rewriteUrl: withoutPrefix,
+    bodyLimit: config.BODY_LIMIT_MB * 1024 * 1024,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      sendProblem(request, reply, ofFramework(error)),
+    forceCloseConnections: 'idle',
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(rootModule, adapter, {
+    bodyParser: false,
+    logger: new NestLog(log),
+    abortOnError: false,
+  });
+  const fastify: FastifyInstance = adapter.getInstance();
+  acceptJsonOnly(fastify);
+  fastify.addHook('onSend', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+  });
+  logRequests(fastify);
+  await app.register(helmet, { contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } });
+  await app.register(compress, { threshold: 1024, encodings: ['gzip', 'deflate', 'identity'] });
+  if (config.CORS_ORIGINS.length) app.enableCors(cors(config));
+  return app;
+}
+
+/** The gateway's id if it is a sane one, else a new one. */
+function requestId(request: { headers: IncomingMessage['headers'] }): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
+}
+
+/** Callers of the older systems know the routes without the prefix; inside there is only that form. */
+function withoutPrefix(request: { url?: string }): string {
+  const url = request.url ?? '/';
+  return url.startsWith(`${PREFIX}/`) ? url.slice(PREFIX.length) : url;
+}
+
+/** Bodies stay bytes until the caller is known and the route parses them; other types are 415. */
+function acceptJsonOnly(fastify: FastifyInstance): void {
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
+  );
+  fastify.addContentTypeParser(
+    'application/merge-patch+json',
+    { parseAs: 'buffer' },
+    (request, body, done) => {
+      if (request.method === 'PATCH') done(null, body);
+      else done(Object.assign(new Error('merge patch is for PATCH'), { statusCode: 415 }));
+    },
+  );
+}
+
+const cors = (config: Config) => ({
+  origin: config.CORS_ORIGINS.includes('*') ? '*' : [...config.CORS_ORIGINS],
+  methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+  exposedHeaders: EXPOSED,
+  maxAge: 600,
+});

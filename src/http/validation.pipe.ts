@@ -1,0 +1,73 @@
+import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
+import type { z } from 'zod';
+import { DomainError, type Fault } from '../common/errors.js';
+import { escapePointer, firstFault, parseJson } from '../common/json.js';
+import { readOnlyMembers } from './schemas.js';
+
+/** Input that failed its schema. Access is checked before it is told (see `AccessInterceptor`). */
+export class InvalidInput extends DomainError {}
+
+/** Validates what `@Body`, `@Query` and `@Param` bind against their Zod schema; the body is parsed here, strictly. */
+@Injectable()
+export class ValidationPipe implements PipeTransform {
+  transform(value: unknown, metadata: ArgumentMetadata): unknown {
+    const schema = metadata.schema as z.ZodType | undefined;
+    if (!schema) return value;
+    const input = metadata.type === 'body' ? parseBody(value) : checkText(value, metadata);
+    const result = schema.safeParse(input);
+    if (result.success) return result.data;
+    const faults = result.error.issues.flatMap((issue) => toFaults(issue, schema, metadata)).slice(0, 100);
+    throw new InvalidInput(...problemOf(faults));
+  }
+}
+
+type Found = Fault & { code: 'invalid' | 'read_only' | 'reserved_id' };
+
+function problemOf(faults: Found[]): ConstructorParameters<typeof DomainError> {
+  const first = faults[0]!;
+  const errors = faults.map(({ pointer, detail }) => ({ pointer, detail }));
+  return ['invalid', first.code, `${first.pointer || '/'}: ${first.detail}`, { errors }];
+}
+
+function parseBody(value: unknown): unknown {
+  try {
+    return Buffer.isBuffer(value) && value.length > 0 ? parseJson(value) : {};
+  } catch (error) {
+    throw error instanceof DomainError ? asInput(error) : error;
+  }
+}
+
+const asInput = (e: DomainError) => new InvalidInput(e.kind, e.code, e.message, { errors: e.errors });
+
+function checkText(value: unknown, { type, data }: ArgumentMetadata): unknown {
+  const fault = firstFault(value, '', 1);
+  if (!fault) return value;
+  const where = pointerTo(type, data, fault.pointer.split('/').filter(Boolean));
+  throw new InvalidInput('invalid', 'invalid', `${where}: ${fault.detail}`, {
+    errors: [{ pointer: where, detail: fault.detail }],
+  });
+}
+
+function toFaults(issue: z.core.$ZodIssue, schema: z.ZodType, { type, data }: ArgumentMetadata): Found[] {
+  if (issue.code === 'unrecognized_keys') {
+    const readOnly = readOnlyMembers(schema);
+    return issue.keys.map((key) => ({
+      pointer: pointerTo(type, data, [...issue.path, key]),
+      ...(readOnly.has(key) && issue.path.length === 0
+        ? { code: 'read_only', detail: 'is read-only' }
+        : { code: 'invalid', detail: 'is not known here' }),
+    }));
+  }
+  const code = issue.code === 'custom' && issue.params?.code === 'reserved_id' ? 'reserved_id' : 'invalid';
+  return [{ pointer: pointerTo(type, data, issue.path), detail: issue.message, code }];
+}
+
+function pointerTo(
+  type: ArgumentMetadata['type'],
+  data: string | undefined,
+  path: readonly PropertyKey[],
+): string {
+  if (type === 'param') return `:${data ?? String(path[0])}`;
+  if (type === 'query') return `?${path.map(String).join('.')}`;
+  return path.map((key) => `/${escapePointer(String(key))}`).join('');
+}

@@ -1,0 +1,106 @@
+import 'reflect-metadata';
+import { createServer as createHttpServer, type Server } from 'node:http';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { collectDefaultMetrics, register } from 'prom-client';
+import { createApp } from './app.js';
+import { StartupError } from './common/startup-error.js';
+import { type Config, isLoopback, loadConfig } from './config/config.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded/embedded-postgres.js';
+import { createLog } from './http/log.js';
+
+/** Seconds that running requests are given to finish. */
+const PATIENCE_SECONDS = 25;
+
+async function main(): Promise<void> {
+  const config = loadConfig();
+  const log = createLog(config);
+  collectDefaultMetrics();
+  warnOfOpenDoors(config, log);
+  const embedded = config.DATABASE_URL ? null : await startEmbedded(config, log);
+  const app = await start(config, log, embedded);
+  const metrics = config.METRICS_PORT ? serveMetrics(config) : null;
+  stopOnSignal(app, metrics, embedded, log);
+  announce(await app.getUrl(), config, embedded);
+}
+
+const startEmbedded = (config: Config, log: Logger) =>
+  startEmbeddedPostgres({ dataDir: config.DATA_DIR, servesAt: `http://${config.HOST}:${config.PORT}`, log });
+
+async function start(
+  config: Config,
+  log: Logger,
+  embedded: EmbeddedPostgres | null,
+): Promise<NestFastifyApplication> {
+  try {
+    const app = await createApp(config, log, embedded?.url ?? config.DATABASE_URL!);
+    await app.listen({ host: config.HOST, port: config.PORT });
+    return app;
+  } catch (error) {
+    await embedded?.stop();
+    throw (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+      ? new StartupError(
+          `PORT=${config.PORT} on ${config.HOST} is taken by another process: stop it, or set PORT`,
+        )
+      : error;
+  }
+}
+
+function warnOfOpenDoors(config: Config, log: Logger): void {
+  if (config.AUTH_MODE === 'trusted-header' && !config.GATEWAY_SECRET && !isLoopback(config.HOST)) {
+    log.warn(
+      `HOST=${config.HOST} without GATEWAY_SECRET: whoever reaches this port can name himself any user`,
+    );
+  }
+}
+
+function serveMetrics(config: Config): Server {
+  return createHttpServer(async (_request, response) => {
+    response.setHeader('content-type', register.contentType);
+    response.end(await register.metrics());
+  }).listen(config.METRICS_PORT, config.HOST);
+}
+
+/** The first signal finishes what runs, takes nothing new, and ends PostgreSQL last; a second one ends at once. */
+function stopOnSignal(
+  app: NestFastifyApplication,
+  metrics: Server | null,
+  embedded: EmbeddedPostgres | null,
+  log: Logger,
+) {
+  let isStopping = false;
+  const stop = async (signal: NodeJS.Signals) => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    log.info({ signal }, 'stopping');
+    setTimeout(() => process.exit(1), PATIENCE_SECONDS * 1000).unref();
+    metrics?.close();
+    await app.close();
+    await embedded?.stop();
+    process.exit(0);
+  };
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+}
+
+function announce(url: string, config: Config, embedded: EmbeddedPostgres | null): void {
+  const database = embedded ? `embedded, in ${config.DATA_DIR}` : new URL(config.DATABASE_URL!).host;
+  const credential = config.AUTH_MODE === 'none' ? '' : ` -H 'X-User-ID: alice'`;
+  process.stdout.write(
+    [
+      '',
+      `  Session Service    ${url}/api/v1`,
+      `  Documentation      ${url}/docs`,
+      `  PostgreSQL         ${database}`,
+      '',
+      `  Try it:  curl -s${credential} -H 'Content-Type: application/json' -d '{"title":"Hello"${config.AUTH_MODE === 'none' ? ',"user_id":"alice"' : ''}}' ${url}/api/v1/sessions`,
+      '',
+      '',
+    ].join('\n'),
+  );
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof StartupError) process.stderr.write(`session-service: ${error.message}\n`);
+  else console.error(error);
+  process.exit(1);
+});

@@ -1,0 +1,109 @@
+import { roleIn } from '../access/access.sql.js';
+import { statement } from '../database/statement.js';
+import { insertEvents, numberEvents } from '../events/events.sql.js';
+import { isOpen, renewActivity, statusOf } from '../sessions/session.sql.js';
+
+/**
+ * Appends messages in one statement: access, state, sequence, counters, expiry, tool calls, title, events.
+ *
+ * Under the lock of the session's row everything read from that row is fresh, but a subquery still reads the
+ * snapshot from before a wait. So what other rows must guarantee, unique indexes do (`messages_id`: exactly once;
+ * `messages_answer`: one answer a call). Which call an answer belongs to is looked up in the snapshot, and
+ * `last_call_seq` proves it still holds: had a call been made during the wait, the fresh value would differ from the
+ * snapshot's, no row comes back, and the append is tried again.
+ *
+ * $1 session id, $2 user (null: service), $3 roles that may, $4 expected seq, $5 messages (json), $6 how many,
+ * $7 ids of earlier calls that are answered, $8 calls made (json), $9 position of the last message with calls,
+ * $10 title, $11 position of the message it is made from
+ */
+export const APPEND = statement(
+  'messages.append',
+  `with message as (
+     select * from json_to_recordset($5::json) as m(
+       position int, message_id text, user_id text, role text, content json, message_type text, tool_calls json,
+       tool_call_id text, answers_position int, name text, model text, tokens_used int, cost_usd numeric(20,10),
+       metadata json, bytes int)
+   ), answered as (
+     select call.call_id, (
+       select max(c.seq) from tool_calls c where c.session_key = s.key and c.call_id = call.call_id) as seq
+     from unnest($7::text[]) as call(call_id), sessions s
+     where s.id = $1
+   ), target as (
+     update sessions s set
+       message_count = s.message_count + $6::int,
+       total_tokens = s.total_tokens + (select coalesce(sum(tokens_used), 0) from message),
+       total_cost = s.total_cost + (select coalesce(sum(cost_usd), 0) from message),
+       last_call_seq = coalesce(s.message_count + $9::int, s.last_call_seq),
+       title_seq = coalesce(s.title_seq, s.message_count + $11::int),
+       last_message_at = greatest(s.last_message_at, clock_timestamp()),
+       ${renewActivity('s')},
+       ${numberEvents('s', 'case when s.title_seq is null and $11::int is not null then 2 else 1 end')}
+     where s.id = $1
+       and s.purged_at is null
+       and ${isOpen('s')}
+       and (${roleIn('s', '$2')}) = any($3::text[])
+       and ($4::bigint is null or s.message_count = $4)
+       and (cardinality($7::text[]) = 0 or (
+         s.last_call_seq = (select snapshot.last_call_seq from sessions snapshot where snapshot.id = $1)
+         and not exists (select from answered where seq is null)))
+     returning s.*, s.message_count - $6::int as base, coalesce(s.title_seq > s.message_count - $6::int, false) as is_titled
+   ), call as (
+     insert into tool_calls (session_key, call_id, seq)
+     select target.key, c.call_id, target.base + c.position
+     from target, json_to_recordset($8::json) as c(call_id text, position int)
+   ), title as (
+     update session_details d set title = $10 from target where d.key = target.key and target.is_titled
+   ), event as (
+     ${insertEvents(`
+     select target.key, target.event_seq - target.is_titled::int, 'message.appended',
+            jsonb_build_object('from_seq', target.base + 1, 'to_seq', target.message_count),
+            target.event_tx, target.last_message_at
+     from target
+     union all
+     select target.key, target.event_seq, 'session.updated',
+            jsonb_build_object('agent_id', target.agent_id, 'status', ${statusOf('target')}, 'updates', array['title']),
+            target.event_tx, target.last_message_at
+     from target where target.is_titled`)}
+   )
+   insert into messages (
+     session_key, seq, message_id, user_id, role, content, message_type, tool_calls, tool_call_id, tool_call_seq,
+     name, model, tokens_used, cost_usd, metadata, bytes, created_at)
+   select target.key, target.base + m.position, m.message_id, coalesce(m.user_id, target.user_id), m.role, m.content,
+     m.message_type, m.tool_calls, m.tool_call_id,
+     coalesce(target.base + m.answers_position, (select a.seq from answered a where a.call_id = m.tool_call_id)),
+     m.name, m.model, m.tokens_used, m.cost_usd, m.metadata, m.bytes, target.last_message_at
+   from target, message m
+   order by m.position
+   returning seq, user_id, tool_call_seq, created_at`,
+);
+
+/**
+ * Why an append got no row, or met a unique index: one read of everything that could be the reason.
+ * $1 session id, $2 user, $3 messages as above, $4 further ids to look for, $5 ids of earlier calls that are answered
+ */
+export const EXPLAIN_APPEND = statement(
+  'messages.explainAppend',
+  `select s.message_count, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role,
+     (select coalesce(json_agg(json_build_object('message_id', k.message_id, 'same', k.same)), '[]') from (
+        select stored.message_id, (
+          given.message_id is not null
+          and stored.role = given.role
+          and stored.content::jsonb is not distinct from given.content::jsonb
+          and stored.tool_calls::jsonb is not distinct from given.tool_calls::jsonb
+          and stored.tool_call_id is not distinct from given.tool_call_id
+          and stored.name is not distinct from given.name) as same
+        from messages stored
+        left join json_to_recordset($3::json) as given(
+          message_id text, role text, content json, tool_calls json, tool_call_id text, name text)
+          on given.message_id = stored.message_id
+        where stored.session_key = s.key and stored.message_id = any($4::text[])) k) as known,
+     (select coalesce(json_agg(json_build_object('call_id', call.call_id, 'seq', made.seq, 'answered', answer.seq is not null)), '[]')
+        from unnest($5::text[]) as call(call_id)
+        left join lateral (
+          select c.seq from tool_calls c where c.session_key = s.key and c.call_id = call.call_id
+          order by c.seq desc limit 1) made on true
+        left join messages answer on answer.session_key = s.key and answer.tool_call_seq = made.seq
+          and answer.tool_call_id = call.call_id) as calls
+   from sessions s
+   where s.id = $1 and s.purged_at is null`,
+);

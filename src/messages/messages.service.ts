@@ -1,0 +1,142 @@
+import { Injectable } from '@nestjs/common';
+import { verify } from '../access/verify.js';
+import type { Caller } from '../common/caller.js';
+import { DomainError, invalid, unavailable } from '../common/errors.js';
+import { isOutOfRange, violates } from '../database/failures.js';
+import { keyReused } from '../idempotency/idempotency.service.js';
+import type { Message } from './message.entity.js';
+import { type Appended, type Explanation, MessagesRepository, type Range } from './messages.repository.js';
+import type { NewMessage } from './messages.schemas.js';
+import { type PreparedAppend, prepare, toolCallAnswered } from './prepare.js';
+
+export type StoredMessage = Omit<Message, 'session_key' | 'bytes'>;
+
+/** An append's messages as stored; `replayed`: they had been before. */
+export interface AppendResult {
+  messages: StoredMessage[];
+  messageCount: number;
+  replayed: boolean;
+}
+
+/** How often an append is tried again because tool calls were made while it waited for the session's row. */
+const ATTEMPTS = 20;
+
+/** The history of a session: appended to once and in order, never rewritten. */
+@Injectable()
+export class MessagesService {
+  constructor(private readonly messages: MessagesRepository) {}
+
+  /**
+   * Appends all messages or none. Access is checked first, a replay recognised second, state and `expectedSeq` last.
+   * @throws DomainError `session_not_found`, `session_deleted`, `forbidden`, `message_id_conflict`, `key_reused`,
+   *   `session_not_open`, `seq_moved`, `unknown_tool_call`, `tool_call_answered`, `too_large`
+   */
+  async append(
+    id: string,
+    input: NewMessage[],
+    expectedSeq: number | null,
+    caller: Caller,
+    key: string | null,
+  ): Promise<AppendResult> {
+    const append = prepare(input, expectedSeq, caller, key);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const appended = await this.tryAppend(id, append, caller);
+      if (appended.length) return written(append, appended);
+      const replay = await this.recognise(id, append, caller);
+      if (replay) return replay;
+    }
+    throw unavailable('session');
+  }
+
+  /** A page of the history, with the session's header. */
+  async page(id: string, range: Range, includeTotal: boolean, caller: Caller) {
+    const { header, rows } = await this.messages.findPage(id, caller.userId, range);
+    const { message_count } = verify(header, 'read');
+    const total = includeTotal
+      ? await this.messages.count(id, range)
+      : { count: message_count, capped: false };
+    return { rows, messageCount: message_count, total };
+  }
+
+  /** @throws DomainError `message_not_found` */
+  async get(id: string, messageId: string, caller: Caller): Promise<StoredMessage> {
+    const { header, row } = await this.messages.find(id, caller.userId, messageId);
+    verify(header, 'read');
+    if (!row)
+      throw new DomainError('not-found', 'message_not_found', 'There is no such message in the session.');
+    return row;
+  }
+
+  private async tryAppend(id: string, append: PreparedAppend, caller: Caller): Promise<Appended[]> {
+    try {
+      return await this.messages.append(id, caller.userId, append);
+    } catch (error) {
+      if (violates(error, 'messages_id') || violates(error, 'messages_answer')) return [];
+      if (isOutOfRange(error))
+        throw invalid([{ pointer: '/cost_usd', detail: 'the session’s total would be out of range' }]);
+      throw error;
+    }
+  }
+
+  /** Answers a replay, or throws why the append cannot be; null: what stood in its way has passed, try again. */
+  private async recognise(id: string, append: PreparedAppend, caller: Caller): Promise<AppendResult | null> {
+    const reason = verify(await this.messages.explain(id, caller.userId, append), 'work');
+    if (reason.known.length) {
+      checkReplay(append, reason);
+      const ids = append.messages.map((message) => message.message_id);
+      const messages = await this.messages.findByIds(id, ids);
+      return { messages, messageCount: reason.message_count, replayed: true };
+    }
+    checkState(append, reason);
+    checkCalls(reason);
+    return null;
+  }
+}
+
+function checkReplay(append: PreparedAppend, { known }: Explanation): void {
+  const same = known.filter((message) => message.same).length;
+  if (same === known.length && same === append.messages.length) return;
+  const keyed = new Set(append.keyed && [...append.keyed.ids, append.keyed.beyond]);
+  if (known.some((message) => keyed.has(message.message_id))) throw keyReused();
+  const { message_id } = known.find((message) => !message.same) ?? known[0]!;
+  throw new DomainError('conflict', 'message_id_conflict', 'A message_id is taken by another message.', {
+    extra: { message_id },
+  });
+}
+
+function checkState({ expectedSeq }: PreparedAppend, { status, message_count }: Explanation): void {
+  if (status !== 'active' && status !== 'paused') {
+    throw new DomainError('conflict', 'session_not_open', `The session is ${status} and takes no messages.`, {
+      extra: { status },
+    });
+  }
+  if (expectedSeq !== null && expectedSeq !== message_count) {
+    throw new DomainError('conflict', 'seq_moved', `The last seq is ${message_count}.`, {
+      extra: { seq: message_count },
+    });
+  }
+}
+
+function checkCalls({ calls }: Explanation): void {
+  for (const { call_id, seq, answered } of calls) {
+    if (seq === null) {
+      const fault = { pointer: '/tool_call_id', detail: `no earlier message calls ${call_id}` };
+      throw invalid([fault], 'unknown_tool_call');
+    }
+    if (answered) throw toolCallAnswered(call_id);
+  }
+}
+
+function written(append: PreparedAppend, appended: Appended[]): AppendResult {
+  const messages = append.messages.map((message, index) => ({
+    ...message,
+    ...appended[index]!,
+    token_count: null,
+    origin: null,
+  }));
+  return {
+    messages: messages as unknown as StoredMessage[],
+    messageCount: appended.at(-1)!.seq,
+    replayed: false,
+  };
+}

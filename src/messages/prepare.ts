@@ -1,0 +1,128 @@
+import { type Caller, callerName, isService } from '../common/caller.js';
+import { DomainError, forbidden } from '../common/errors.js';
+import { derivedId, newId } from '../common/ids.js';
+import { checkSize, jsonBytes } from '../common/json.js';
+import { CONTENT_KIB, METADATA_KIB, type NewMessage } from './messages.schemas.js';
+import { makeTitle, textOf } from './title.js';
+
+/** A message ready to be written; `position` counts from 1 in its request. */
+export interface PreparedMessage {
+  position: number;
+  message_id: string;
+  user_id: string | null;
+  role: NewMessage['role'];
+  content: unknown;
+  message_type: NewMessage['message_type'];
+  tool_calls: { id: string }[] | null;
+  tool_call_id: string | null;
+  /** position of the call it answers, when that is in the same request */
+  answers_position: number | null;
+  name: string | null;
+  model: string | null;
+  tokens_used: number | null;
+  cost_usd: number | null;
+  metadata: object;
+  bytes: number;
+}
+
+/** A request to append, with all that its one statement needs. */
+export interface PreparedAppend {
+  messages: PreparedMessage[];
+  expectedSeq: number | null;
+  /** the message a title could be made from */
+  title: { text: string; position: number } | null;
+  calls: { call_id: string; position: number }[];
+  /** ids of calls answered here but made before */
+  answered: string[];
+  /** ids made from the `Idempotency-Key`, and the one that a longer request under the same key would have gone on with */
+  keyed: { ids: string[]; beyond: string } | null;
+}
+
+/**
+ * Makes a request's messages ready. Without `message_id` the ids come from caller, key and position, so that a
+ * repeated request meets its own ids in the unique index; without a key they are new.
+ * @throws DomainError `too_large`, `forbidden`, `tool_call_answered`
+ */
+export function prepare(
+  input: NewMessage[],
+  expectedSeq: number | null,
+  caller: Caller,
+  key: string | null,
+): PreparedAppend {
+  const keyed = (position: number) => derivedId('append', callerName(caller), key ?? '', position);
+  const pointer = (index: number) => (input.length > 1 ? `/messages/${index}` : '');
+  const messages = input.map((message, index) => {
+    const id = message.message_id ?? (key === null ? newId() : keyed(index + 1));
+    return prepareOne(message, index + 1, id, caller, pointer(index));
+  });
+  const titled = messages.find((message) => message.role === 'user' && textOf(message.content) !== null);
+  return {
+    messages,
+    expectedSeq,
+    title: titled ? { text: makeTitle(textOf(titled.content)!), position: titled.position } : null,
+    keyed:
+      key === null
+        ? null
+        : { ids: messages.map((m) => keyed(m.position)), beyond: keyed(messages.length + 1) },
+    ...linkCalls(messages),
+  };
+}
+
+function prepareOne(
+  input: NewMessage,
+  position: number,
+  id: string,
+  caller: Caller,
+  pointer: string,
+): PreparedMessage {
+  if (!isService(caller) && (input.user_id ?? caller.userId) !== caller.userId) {
+    throw forbidden('A user writes messages of his own only.');
+  }
+  const { content = null, tool_calls = null, metadata = {} } = input;
+  checkSize(`${pointer}/content`, content, CONTENT_KIB);
+  checkSize(`${pointer}/tool_calls`, tool_calls, CONTENT_KIB);
+  checkSize(`${pointer}/metadata`, metadata, METADATA_KIB);
+  return {
+    position,
+    message_id: id,
+    user_id: caller.userId ?? input.user_id ?? null,
+    role: input.role,
+    content,
+    message_type: input.message_type,
+    tool_calls,
+    tool_call_id: input.tool_call_id ?? null,
+    answers_position: null,
+    name: input.name ?? null,
+    model: input.model ?? null,
+    tokens_used: input.tokens_used ?? null,
+    cost_usd: input.cost_usd ?? null,
+    metadata,
+    bytes: jsonBytes(content) + jsonBytes(tool_calls) + jsonBytes(metadata),
+  };
+}
+
+/** An answer belongs to the newest earlier call with its id; those made in the same request are found here. */
+function linkCalls(messages: PreparedMessage[]): Pick<PreparedAppend, 'calls' | 'answered'> {
+  const newest = new Map<string, { position: number | null; answered: boolean }>();
+  const calls: PreparedAppend['calls'] = [];
+  const answered: string[] = [];
+  for (const message of messages) {
+    if (message.tool_call_id !== null) {
+      const call = newest.get(message.tool_call_id);
+      if (call?.answered) throw toolCallAnswered(message.tool_call_id);
+      if (!call) answered.push(message.tool_call_id);
+      message.answers_position = call?.position ?? null;
+      newest.set(message.tool_call_id, { position: call?.position ?? null, answered: true });
+    }
+    for (const { id } of message.tool_calls ?? []) {
+      calls.push({ call_id: id, position: message.position });
+      newest.set(id, { position: message.position, answered: false });
+    }
+  }
+  return { calls, answered };
+}
+
+export const toolCallAnswered = (id: string) =>
+  new DomainError('conflict', 'tool_call_answered', 'The tool call has its answer already.', {
+    extra: { tool_call_id: id },
+  });

@@ -1,0 +1,36 @@
+import { DomainError } from '../common/errors.js';
+
+export const STATUSES = ['active', 'paused', 'completed', 'crashed', 'archived', 'deleted'] as const;
+
+export type Status = (typeof STATUSES)[number];
+export type State = Exclude<Status, 'archived' | 'deleted'>;
+
+/** What may follow a status. What was archived or deleted goes back to what it was by `restored`. */
+const NEXT: Record<Status, readonly Status[]> = {
+  active: ['paused', 'completed', 'crashed', 'archived', 'deleted'],
+  paused: ['active', 'completed', 'crashed', 'archived', 'deleted'],
+  completed: ['active', 'archived', 'deleted'],
+  crashed: ['active', 'completed', 'archived', 'deleted'],
+  archived: ['active', 'deleted'],
+  deleted: [],
+};
+
+/** @throws DomainError `invalid_transition` naming what is allowed */
+export function checkTransition(from: Status, to: Status): void {
+  if (NEXT[from].includes(to)) return;
+  const allowed = [...NEXT[from], ...(from === 'archived' ? ['what it was, by /restore'] : [])];
+  throw new DomainError(
+    'conflict',
+    'invalid_transition',
+    `A session that is ${from} cannot become ${to}; it can become: ${allowed.join(', ')}.`,
+    { extra: { status: from, allowed: NEXT[from] } },
+  );
+}
+
+/** The event that tells of a change of status, beside `session.updated`. */
+export function eventOf(from: Status, to: Status): string {
+  if (from === 'deleted' || from === 'archived')
+    return to === 'deleted' ? 'session.deleted' : 'session.restored';
+  if (to === 'active') return from === 'crashed' ? 'session.recovered' : 'session.resumed';
+  return `session.${to}`;
+}

@@ -1,0 +1,167 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Permission } from '../access/roles.js';
+import { verify } from '../access/verify.js';
+import type { Caller } from '../common/caller.js';
+import { DomainError, invalid } from '../common/errors.js';
+import { newId } from '../common/ids.js';
+import { type Allowed, checkVersion } from '../common/version.js';
+import { CONFIG, type Config } from '../config/config.js';
+import { Database } from '../database/database.js';
+import { type Answer, type Effect, IdempotencyService } from '../idempotency/idempotency.service.js';
+import { eventsOf, type Plan, permissionFor, planEdit, planStatus } from './edit.js';
+import type { Status } from './lifecycle.js';
+import type { SessionRow } from './session.view.js';
+import { NOW, SessionsRepository } from './sessions.repository.js';
+import type { EditSession } from './sessions.schemas.js';
+
+type Transition = Exclude<Status, 'deleted'> | 'restored';
+
+/** Changes to one session: fields, state, deletion. Each holds the session's row, so edits follow one another. */
+@Injectable()
+export class SessionEditsService {
+  constructor(
+    private readonly database: Database,
+    private readonly sessions: SessionsRepository,
+    private readonly idempotency: IdempotencyService,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** PUT and PATCH; with `merge` the JSON documents are merged into. */
+  edit(
+    id: string,
+    input: EditSession,
+    merge: boolean,
+    caller: Caller,
+    allowed: Allowed,
+  ): Promise<SessionRow> {
+    return this.database.run(async () => {
+      const row = verify(await this.sessions.lock(id, caller.userId), 'work');
+      verify(row, permissionFor(row, input));
+      checkVersion(row.version, allowed);
+      this.checkTimeout(input.timeout_minutes);
+      const timeout =
+        input.timeout_minutes === null ? (this.config.SESSION_TTL_MINUTES ?? null) : input.timeout_minutes;
+      return this.apply(row, planEdit(row, { ...input, timeout_minutes: timeout }, merge), caller);
+    });
+  }
+
+  /** A named transition: the same as an edit of the status, but that `restored` goes back to what it was. */
+  transition(id: string, to: Transition, caller: Caller, key: string | null): Promise<Answer<SessionRow>> {
+    return this.database.run(async () => {
+      const row = verify(await this.sessions.lock(id, caller.userId), 'work', to === 'restored');
+      verify(row, permissionOf(row, to), to === 'restored');
+      const work = async () => effect(await this.move(row, to, caller));
+      return this.idempotency.once(
+        { key, caller, route: `POST ${to} ${row.key}`, body: null },
+        work,
+        async () => row,
+      );
+    });
+  }
+
+  /** Makes an active or paused session active, within a transaction that found it. */
+  async activate(id: string, caller: Caller): Promise<Effect<SessionRow>> {
+    const row = verify(await this.sessions.lock(id, caller.userId), 'work');
+    return effect(await this.move(row, 'active', caller));
+  }
+
+  /** Softly: restorable until it is purged. Again: the same answer. */
+  delete(id: string, caller: Caller, allowed: Allowed): Promise<SessionRow> {
+    return this.database.run(async () => {
+      const row = await this.lockToDelete(id, caller, allowed);
+      if (row.status === 'deleted') return row;
+      const plan: Plan = { session: DELETED, details: {}, updates: ['status'], status: 'deleted' };
+      return this.apply(row, plan, caller);
+    });
+  }
+
+  /** For good: gone for every reader at once, and the id is free. The purge removes the rows. */
+  async deleteForGood(id: string, caller: Caller, allowed: Allowed): Promise<void> {
+    await this.database.run(async () => {
+      const row = await this.lockToDelete(id, caller, allowed);
+      const purged = { type: 'session.purged', payload: { session_id: row.id, agent_id: row.agent_id } };
+      await this.sessions.markPurged(row.key, newId(), [purged]);
+    });
+  }
+
+  /** A deleted session leaves its id to a new one and stays restorable under another. */
+  async giveUpId(row: SessionRow): Promise<void> {
+    const settled = await this.settle(row, null);
+    const renamed = [
+      {
+        type: 'session.updated',
+        payload: { agent_id: row.agent_id, status: 'deleted', updates: ['session_id'] },
+      },
+    ];
+    await this.sessions.save(settled, { id: newId() }, {}, renamed, null);
+  }
+
+  /** @throws DomainError naming the largest time-out */
+  checkTimeout(minutes: number | null | undefined): void {
+    const largest = this.config.MAX_SESSION_TTL_MINUTES;
+    if (minutes && minutes > largest)
+      throw invalid([{ pointer: '/timeout_minutes', detail: `must be at most ${largest}` }]);
+  }
+
+  private async lockToDelete(id: string, caller: Caller, allowed: Allowed): Promise<SessionRow> {
+    const row = verify(await this.sessions.lock(id, caller.userId), 'own', true);
+    checkVersion(row.version, allowed);
+    if (row.legal_hold) throw new DomainError('conflict', 'legal_hold', 'The session is under legal hold.');
+    return row;
+  }
+
+  private async move(row: SessionRow, to: Transition, caller: Caller): Promise<SessionRow> {
+    if (to === 'restored') return this.restore(row, caller);
+    const plan: Plan = { session: {}, details: {}, updates: [], status: row.status };
+    planStatus(plan, row, to);
+    return this.apply(row, plan, caller);
+  }
+
+  /** Takes away what lies on top: the deletion, else the archiving. Its time starts anew. */
+  private async restore(row: SessionRow, caller: Caller): Promise<SessionRow> {
+    if (row.status === 'deleted') {
+      const settled = await this.settle(row, caller.userId);
+      const status = settled.archived_at ? 'archived' : settled.state;
+      const session = { deleted_at: null, deleted_reason: null };
+      return this.apply(settled, { session, details: {}, updates: ['status'], status }, caller);
+    }
+    if (row.status !== 'archived') return row;
+    return this.apply(
+      row,
+      { session: { archived_at: null }, details: {}, updates: ['status'], status: row.state },
+      caller,
+    );
+  }
+
+  /** Writes down an expiry that no sweep has come by to write. */
+  private async settle(row: SessionRow, user: string | null): Promise<SessionRow> {
+    if (row.deleted_at !== null || row.expires_at === null) return row;
+    const payload = { agent_id: row.agent_id, status: 'deleted' };
+    const events = [
+      { type: 'session.updated', payload: { ...payload, updates: ['status'] } },
+      { type: 'session.expired', payload },
+    ];
+    return this.sessions.save(
+      row,
+      { deleted_at: row.expires_at, deleted_reason: 'expired' },
+      {},
+      events,
+      user,
+    );
+  }
+
+  private async apply(row: SessionRow, plan: Plan, caller: Caller): Promise<SessionRow> {
+    if (plan.updates.length === 0) return row;
+    return this.sessions.save(row, plan.session, plan.details, eventsOf(row, plan), caller.userId);
+  }
+}
+
+const DELETED = { deleted_at: NOW, deleted_reason: 'requested' } as const;
+
+const effect = (row: SessionRow): Effect<SessionRow> => ({ status: 200, ids: [row.key], value: row });
+
+/** Archiving and its restore are a manager's, the restore of a deleted session its owner's. */
+function permissionOf(row: SessionRow, to: Transition): Permission {
+  if (to === 'restored') return row.status === 'deleted' ? 'own' : 'manage';
+  return to === 'archived' || row.status === 'archived' ? 'manage' : 'work';
+}

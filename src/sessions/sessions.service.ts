@@ -1,0 +1,158 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { type Permission } from '../access/roles.js';
+import { verify } from '../access/verify.js';
+import { type Caller, isService } from '../common/caller.js';
+import { DomainError, forbidden, invalid } from '../common/errors.js';
+import { newId } from '../common/ids.js';
+import { checkSize } from '../common/json.js';
+import { CONFIG, type Config } from '../config/config.js';
+import { Database } from '../database/database.js';
+import type { NewEvent } from '../events/events.sql.js';
+import { type Answer, type Effect, IdempotencyService } from '../idempotency/idempotency.service.js';
+import type { SessionRow } from './session.view.js';
+import { SessionEditsService } from './session-edits.service.js';
+import { type NewSession, SessionsRepository } from './sessions.repository.js';
+import { CHECKPOINT_KIB, type CreateSession, DOCUMENT_KIB, type ResumeSession } from './sessions.schemas.js';
+
+/** Sessions: making, finding, resuming. Changes to one are in `SessionEditsService`. */
+@Injectable()
+export class SessionsService {
+  constructor(
+    private readonly database: Database,
+    private readonly sessions: SessionsRepository,
+    private readonly edits: SessionEditsService,
+    private readonly idempotency: IdempotencyService,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** @throws DomainError `session_not_found`, `session_deleted`, `forbidden` */
+  async get(id: string, caller: Caller, includeDeleted = false): Promise<SessionRow> {
+    return verify(await this.sessions.find(id, caller.userId), 'read', includeDeleted);
+  }
+
+  /** Whether the caller may do this to the session; told before what is wrong with his input. */
+  async check(id: string, caller: Caller, permission: Permission): Promise<void> {
+    verify(await this.sessions.find(id, caller.userId), permission, true);
+  }
+
+  /**
+   * Makes a session, or with `if_exists: "return"` answers the one that has the id.
+   * @throws DomainError `session_id_taken`, `owner_required`, `key_reused`
+   */
+  async create(input: CreateSession, caller: Caller, key: string | null): Promise<Answer<SessionRow>> {
+    const session = this.newSession(input, caller);
+    const work = () => this.createOrReturn(session, input.if_exists, caller);
+    if (key === null) return { ...(await work()), replayed: false };
+    return this.idempotency.once({ key, caller, route: 'POST /sessions', body: input }, work, (ids) =>
+      this.render(ids, caller),
+    );
+  }
+
+  /**
+   * The most recent active or paused session that matches, made active; or a new one. Callers who ask the same at
+   * the same time wait for each other, so that two make one.
+   * @throws DomainError `session_not_found` when none matches and none is to be made
+   */
+  resume(input: ResumeSession, caller: Caller, key: string | null): Promise<Answer<SessionRow>> {
+    const { user_id, agent_id } = this.owner(input, caller);
+    const match = {
+      user_id,
+      agent_id,
+      client_id: input.client_id ?? null,
+      session_type: input.session_type ?? null,
+    };
+    const work = async (): Promise<Effect<SessionRow>> => {
+      await this.sessions.queueFor(JSON.stringify(['resume', user_id, agent_id]));
+      const found = await this.sessions.lockMostRecent(match);
+      if (found) return this.edits.activate(found.id, caller);
+      if (!input.create) throw new DomainError('not-found', 'session_not_found', 'No session matches.');
+      const { create: _, ...fields } = input;
+      return this.createOrReturn(this.newSession({ ...fields, if_exists: 'error' }, caller), 'error', caller);
+    };
+    return this.idempotency.once({ key, caller, route: 'POST /sessions/resume', body: input }, work, (ids) =>
+      this.render(ids, caller),
+    );
+  }
+
+  /** What a replay answers: the session as it is now. */
+  private async render([key]: number[], caller: Caller): Promise<SessionRow> {
+    return verify(await this.sessions.findByKey(key!, caller.userId), 'read', true);
+  }
+
+  private async createOrReturn(
+    session: NewSession,
+    ifExists: CreateSession['if_exists'],
+    caller: Caller,
+  ): Promise<Effect<SessionRow>> {
+    const made = await this.sessions.insert(session, [created(session)], caller.userId);
+    if (made) return { status: 201, ids: [made.key], value: made };
+    return this.database.run(async () => {
+      const holder = await this.sessions.lock(session.id, caller.userId);
+      const isOwn = holder !== null && sameOwner(holder, session);
+      if (holder?.status === 'deleted' && isOwn) await this.edits.giveUpId(holder);
+      else if (holder && ifExists === 'return' && (isOwn || (!isService(caller) && holder.role))) {
+        return { status: 200, ids: [holder.key], value: verify(holder, 'read') };
+      } else if (holder) throw new DomainError('conflict', 'session_id_taken', 'The session_id is taken.');
+      return this.createOrReturn(session, ifExists, caller);
+    });
+  }
+
+  private newSession(input: CreateSession, caller: Caller): NewSession {
+    if (input.legal_hold !== undefined && !isService(caller))
+      throw forbidden('Only a service sets a legal hold.');
+    this.edits.checkTimeout(input.timeout_minutes);
+    const { status = 'active' } = input;
+    const {
+      metadata = {},
+      context = {},
+      configuration = {},
+      conversation_data = {},
+      runtime_metadata = {},
+    } = input;
+    const documents = { metadata, context, configuration, conversation_data, runtime_metadata };
+    for (const [name, value] of Object.entries(documents)) checkSize(`/${name}`, value, DOCUMENT_KIB);
+    checkSize('/checkpoint', input.checkpoint, CHECKPOINT_KIB);
+    return {
+      ...this.owner(input, caller),
+      id: input.session_id ?? newId(),
+      client_id: input.client_id ?? null,
+      session_type: input.session_type ?? 'conversation',
+      runtime_backend: input.runtime_backend ?? 'unknown',
+      state: status === 'archived' ? 'active' : status,
+      archived: status === 'archived',
+      legal_hold: input.legal_hold ?? false,
+      title: input.title ?? '',
+      title_seq: input.title ? 0 : null,
+      timeout_minutes: input.timeout_minutes ?? this.config.SESSION_TTL_MINUTES ?? null,
+      description: input.description ?? null,
+      tags: [...new Set(input.tags ?? [])],
+      checkpoint: input.checkpoint ?? null,
+      ...documents,
+    };
+  }
+
+  /** A user owns what he makes; a service names a user, an agent, or both. */
+  private owner(input: { user_id?: string | null; agent_id?: string | null }, caller: Caller) {
+    if (!isService(caller) && (input.user_id ?? caller.userId) !== caller.userId) {
+      throw forbidden('A user acts for himself only.');
+    }
+    const user_id = caller.userId ?? input.user_id ?? null;
+    const agent_id = input.agent_id ?? null;
+    if (user_id === null && agent_id === null) {
+      throw invalid(
+        [{ pointer: '/user_id', detail: 'a service names the owner: user_id, or agent_id' }],
+        'owner_required',
+      );
+    }
+    return { user_id, agent_id };
+  }
+}
+
+/** A session without a user belongs to its agent. */
+const sameOwner = (a: SessionRow, b: NewSession) =>
+  a.user_id === b.user_id && (a.user_id !== null || a.agent_id === b.agent_id);
+
+const created = ({ agent_id, session_type, runtime_backend }: NewSession): NewEvent => ({
+  type: 'session.created',
+  payload: { agent_id, session_type, runtime_backend },
+});
