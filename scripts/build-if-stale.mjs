@@ -1,6 +1,6 @@
 // Builds dist/ unless it is newer than everything it is made from, so that a warm `npm start` costs no compiler.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const STAMP = 'dist/.built';
@@ -23,7 +23,6 @@ const isFresh = existsSync(STAMP) && Math.max(...SOURCES.map(newest)) <= statSyn
 if (!isFresh) {
   console.log('building dist/ …');
   const begun = new Date();
-  rmSync('dist', { recursive: true, force: true });
   const { status } = spawnSync(process.execPath, ['node_modules/@nestjs/cli/bin/nest.js', 'build'], {
     stdio: 'inherit',
   });

@@ -194,10 +194,14 @@ function toJsonSchema(schema: z.ZodType, io: Direction, schemas: Record<string, 
   return { $ref: `#/components/schemas/${id}` };
 }
 
+/** Points to components, and leaves out the patterns that say what a format says already. */
 const referToComponents = (tree: Tree): Tree =>
-  JSON.parse(JSON.stringify(tree), (key, value) =>
-    key === '$ref' && typeof value === 'string' ? value.replace('#/$defs/', '#/components/schemas/') : value,
-  );
+  JSON.parse(JSON.stringify(tree), (key, value) => {
+    if (key === '$ref' && typeof value === 'string')
+      return value.replace('#/$defs/', '#/components/schemas/');
+    if (value?.format && value?.pattern) delete value.pattern;
+    return value;
+  });
 
 const sortKeys = (object: Record<string, JsonSchema>) =>
   Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));

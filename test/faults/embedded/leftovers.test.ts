@@ -28,14 +28,16 @@ let original: string | undefined;
 
 async function crashedOnce(): Promise<string> {
   if (original !== undefined) return original;
-  const dataDir = join(await shop.folder('755', 'for the suite'), 'data');
+  const dataDir = join(await shop.folder(), 'data');
   const first = shop.start({ dataDir });
   const { url } = await first.outcome();
   await query(url, `CREATE TABLE kept (word text); INSERT INTO kept VALUES ('written')`);
   process.kill(await postmasterPid(dataDir), 'SIGKILL');
   await first.kill();
-  original = dataDir;
-  return dataDir;
+  const kept = join(await shop.folder('755', 'for the suite'), 'data');
+  await run('cp', ['-a', dataDir, kept]);
+  original = kept;
+  return kept;
 }
 
 async function expectStart(dataDir: string): Promise<string | undefined> {
