@@ -30,15 +30,20 @@ export async function holdFolder(
     const server = await listen(address, holder);
     if (server !== null) return () => new Promise((resolve) => server.close(() => resolve()));
     const other = await askHolder(address);
-    if (other !== 'gone') throw new StartupError(`${describe(other)} already uses ${dataDir}; ${CURE}`);
+    if (other !== 'gone' && other !== 'going') throw usedBy(other, dataDir);
     // A socket that is a file outlives its process; nobody listens on this one.
-    if (isFile(address)) await rm(address, { force: true });
+    if (other === 'gone' && isFile(address)) await rm(address, { force: true });
     await sleep(PAUSE_MS);
   }
-  throw new StartupError(`${describe('silent')} already uses ${dataDir}; ${CURE}`);
+  throw usedBy('silent', dataDir);
 }
 
-const CURE = 'stop it, or set DATA_DIR and PORT';
+function usedBy(other: Holder | 'silent', dataDir: string): StartupError {
+  const who = other === 'silent' ? '' : ` (pid ${other.pid}, ${other.servesAt})`;
+  return new StartupError(
+    `another Session Service${who} already uses ${dataDir}; stop it, or set DATA_DIR and PORT`,
+  );
+}
 
 function lockAddress(dataDir: string): string {
   const hash = createHash('sha256').update(dataDir).digest('hex').slice(0, 32);
@@ -53,7 +58,7 @@ const isFile = (address: string) => !address.startsWith('\0') && !address.starts
 function listen(address: string, holder: Holder): Promise<Server | null> {
   const server = createServer((socket) => {
     socket.on('error', () => {}).unref();
-    socket.end(`${JSON.stringify(holder)}\n`);
+    socket.end(`${JSON.stringify(holder)}\n`, () => socket.destroy()); // who does not hang up cannot hold us
   });
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
@@ -63,31 +68,32 @@ function listen(address: string, holder: Holder): Promise<Server | null> {
   });
 }
 
-/** `gone`: nobody listens any more; `silent`: somebody does, but does not say who. */
-function askHolder(address: string): Promise<Holder | 'gone' | 'silent'> {
+/**
+ * `gone`: nobody listens any more; `going`: the holder hung up without a word, because it ends just now;
+ * `silent`: it is there, and does not answer.
+ */
+function askHolder(address: string): Promise<Holder | 'gone' | 'going' | 'silent'> {
   return new Promise((resolve) => {
     let answer = '';
     const socket = connect(address);
-    socket.setEncoding('utf8').setTimeout(ANSWER_MS, () => socket.destroy());
+    socket.setEncoding('utf8').setTimeout(ANSWER_MS, () => {
+      resolve('silent');
+      socket.destroy();
+    });
     socket.on('data', (text) => {
       answer += text;
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve('gone');
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve('gone');
     });
     socket.on('close', () => resolve(parseHolder(answer)));
   });
 }
 
-function parseHolder(answer: string): Holder | 'silent' {
+function parseHolder(answer: string): Holder | 'going' {
   try {
     return JSON.parse(answer) as Holder;
   } catch {
-    return 'silent';
+    return 'going';
   }
-}
-
-function describe(other: Holder | 'silent'): string {
-  const who = other === 'silent' ? '' : ` (pid ${other.pid}, ${other.servesAt})`;
-  return `another Session Service${who}`;
 }

@@ -30,9 +30,9 @@ export async function chooseIdentity(
     if (ok) return identity;
     reasons.push(`${identity.name}: ${output.split('\n').at(-1)}`);
   }
+  const cure = weAreRoot() ? 'move the service and DATA_DIR to where the user nobody may enter, or ' : '';
   throw new StartupError(
-    `nobody here can run PostgreSQL on ${folder.path} (${reasons.join('; ')}); move the service and DATA_DIR ` +
-      'to where the user nobody may enter, start it as an ordinary user, or set DATABASE_URL',
+    `nobody here can run PostgreSQL on ${folder.path} (${reasons.join('; ')}); ${cure}set DATABASE_URL`,
   );
 }
 

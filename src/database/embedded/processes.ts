@@ -40,8 +40,7 @@ export function isRunning(pid: number): boolean {
 export async function isPostmasterOf(pid: number, folder: string): Promise<boolean> {
   // Another user's working folder cannot always be read (root in a container), its command line can.
   if ((await readlink(`/proc/${pid}/cwd`).catch(() => null)) === folder) return true;
-  const command = (await commandLine(pid)).replaceAll('"', '');
-  return `${command} `.includes(` -D ${folder} `);
+  return `${await commandLine(pid)} `.includes(` -D ${folder} `);
 }
 
 async function commandLine(pid: number): Promise<string> {
@@ -53,5 +52,5 @@ async function commandLine(pid: number): Promise<string> {
   }
   if (process.platform !== 'win32') return ask('ps', ['-ww', '-o', 'command=', '-p', `${pid}`]);
   const query = `(Get-CimInstance Win32_Process -Filter "ProcessId=${pid}").CommandLine`;
-  return ask('powershell.exe', ['-NoProfile', '-Command', query]);
+  return (await ask('powershell.exe', ['-NoProfile', '-Command', query])).replaceAll('"', '');
 }
