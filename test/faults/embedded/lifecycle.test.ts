@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { isRunning } from '../../../src/database/embedded/processes.js';
-import { eventually, postmasterPid, query, workshop } from './launcher.js';
+import { eventually, type Line, postmasterPid, query, workshop } from './launcher.js';
 
 const shop = workshop();
 beforeAll(shop.open);
@@ -21,6 +23,12 @@ const writeRow = (url: string | undefined) =>
   query(url, `CREATE TABLE kept (word text); INSERT INTO kept VALUES ('written')`);
 const readRows = async (url: string | undefined) =>
   (await query(url, 'SELECT word FROM kept')).map((r) => r.word);
+
+const restarts = (lines: Line[], times: number) =>
+  eventually(
+    () => lines.filter((line) => line.msg === 'PostgreSQL runs again').length === times,
+    () => `not ${times} restarts in ${JSON.stringify(lines)}`,
+  );
 
 test('starts on an empty folder, stops in good order, and starts again on the same data', async () => {
   const dataDir = await newDataDir();
@@ -89,10 +97,7 @@ test('starts a killed server again on the same port, as often as need be', async
   for (const times of [1, 2]) {
     const pid = await postmasterPid(dataDir);
     process.kill(pid, 'SIGKILL');
-    await eventually(
-      () => lines.filter((line) => line.msg === 'PostgreSQL runs again').length === times,
-      () => 'no restart',
-    );
+    await restarts(lines, times);
     expect(await postmasterPid(dataDir)).not.toBe(pid);
     expect(await readRows(url)).toEqual(['written']);
   }
@@ -101,6 +106,38 @@ test('starts a killed server again on the same port, as often as need be', async
     'PostgreSQL died; it is started again',
   ]);
   await first.stop();
+});
+
+test('keeps every row that was acknowledged, through kills under load', async () => {
+  const dataDir = await newDataDir();
+  const { url, lines } = await started(dataDir);
+  await query(url, 'CREATE TABLE acknowledged (n int)');
+  const pool = new pg.Pool({ connectionString: url, max: 4 }).on('error', () => {});
+  const seen: number[] = [];
+  let writing = true;
+  let next = 0;
+  const writer = async () => {
+    while (writing) {
+      const n = next++;
+      await pool.query('INSERT INTO acknowledged VALUES ($1)', [n]).then(
+        () => seen.push(n),
+        () => sleep(20),
+      );
+    }
+  };
+  const writers = [writer(), writer(), writer(), writer()];
+  for (const times of [1, 2, 3]) {
+    await sleep(500);
+    process.kill(await postmasterPid(dataDir), 'SIGKILL');
+    await restarts(lines, times);
+  }
+  await sleep(300);
+  writing = false;
+  await Promise.all(writers);
+  await pool.end();
+  const stored = new Set((await query(url, 'SELECT n FROM acknowledged')).map((row) => row.n));
+  expect(seen.filter((n) => !stored.has(n))).toEqual([]);
+  console.info(`${seen.length} acknowledged rows, none lost`);
 });
 
 test('takes over also a server it has to supervise from afar, and restarts it too', async () => {
@@ -129,7 +166,7 @@ test('does not start the server again when it stops while the server is down', a
   for (const laterMs of [0, 150, 300, 450, 520]) {
     const { pid, ...launched } = await started(dataDir);
     process.kill(pid, 'SIGKILL');
-    await new Promise((resolve) => setTimeout(resolve, laterMs));
+    await sleep(laterMs);
     await launched.stop();
     expect(await launched.ended).toBe(0);
     const left = await postmasterPid(dataDir).catch(() => pid);
