@@ -61,20 +61,24 @@ async function serve(
     throw error;
   });
   log.info(described(server, folder), server.found ? 'took over a running PostgreSQL' : 'PostgreSQL started');
-  const again = async (signal: AbortSignal) => (await startServer(site, server.port, signal)).pid;
-  const supervision = supervise(server.pid, again, log);
-  const stop = async () => {
-    const pid = await supervision.end();
-    if (!(await stopPostmaster(pid, site.binaries.pgCtl))) log.warn({ pid }, 'PostgreSQL does not end');
-    await release();
-  };
+  const stop = keepRunning(server, site, log);
   let stopped: Promise<void> | undefined;
   return {
     url: databaseUrl(server.port, password),
     stop: () => {
-      stopped ??= stop();
+      stopped ??= stop().then(release);
       return stopped;
     },
+  };
+}
+
+/** Starts the server again whenever it dies, on the same port. Answers how to end both for good. */
+function keepRunning(server: StartedServer, site: Site, log: Log): () => Promise<void> {
+  const again = async (signal: AbortSignal) => (await startServer(site, server.port, signal)).pid;
+  const supervision = supervise(server.pid, again, log);
+  return async () => {
+    const pid = await supervision.end();
+    if (!(await stopPostmaster(pid, site.binaries.pgCtl))) log.warn({ pid }, 'PostgreSQL does not end');
   };
 }
 
