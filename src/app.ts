@@ -22,7 +22,6 @@ export async function createApp(
     customSiteTitle: 'Session Service',
     swaggerOptions: { tryItOutEnabled: true, persistAuthorization: true },
   });
-  app.enableShutdownHooks([]);
   await app.init();
   return app;
 }

@@ -24,6 +24,7 @@ export const dataSourceOptions = (url: string, poolSize: number): DataSourceOpti
   migrations: MIGRATIONS,
   migrationsTransactionMode: 'all',
   installExtensions: false,
+  uuidExtension: 'pgcrypto', // says how ids are made, gen_random_uuid(): PostgreSQL has it without the extension
   logging: false,
   extra: {
     types,

@@ -11,7 +11,8 @@ export class Event {
   @PrimaryColumn('bigint', { primaryKeyConstraintName: 'events_pkey' })
   seq!: number;
 
-  @Column({ type: 'uuid', default: () => 'gen_random_uuid()' })
+  @Column('uuid')
+  @Generated('uuid')
   event_id!: string;
 
   @Column('text')

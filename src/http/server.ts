@@ -42,10 +42,7 @@ export async function createServer(
   });
   const fastify: FastifyInstance = adapter.getInstance();
   acceptJsonOnly(fastify);
-  fastify.addHook('onSend', async (request, reply) => {
-    reply.header('x-request-id', request.id);
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
-  });
+  setSharedHeaders(fastify);
   logRequests(fastify);
   await app.register(helmet, { contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } });
   await app.register(compress, { threshold: 1024, encodings: ['gzip', 'deflate', 'identity'] });
@@ -79,6 +76,19 @@ function acceptJsonOnly(fastify: FastifyInstance): void {
       else done(Object.assign(new Error('merge patch is for PATCH'), { statusCode: 415 }));
     },
   );
+}
+
+function setSharedHeaders(fastify: FastifyInstance): void {
+  let isClosing = false;
+  fastify.addHook('preClose', async () => {
+    isClosing = true;
+  });
+  fastify.addHook('onSend', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+    // the server waits for connections that are kept alive: the last answer on each ends it
+    if (isClosing) reply.header('connection', 'close');
+  });
 }
 
 const cors = (config: Config) => ({

@@ -73,7 +73,6 @@ export const APPEND = statement(
      coalesce(target.base + m.answers_position, (select a.seq from answered a where a.call_id = m.tool_call_id)),
      m.name, m.model, m.tokens_used, m.cost_usd, m.metadata, m.bytes, target.last_message_at
    from target, message m
-   order by m.position
    returning seq, user_id, tool_call_seq, created_at`,
 );
 

@@ -49,8 +49,8 @@ export class MessagesRepository {
   constructor(private readonly database: Database) {}
 
   /** One statement, one round trip. No rows: something forbids it; a unique violation is PostgreSQL's own error. */
-  append(id: string, user: string | null, append: PreparedAppend): Promise<Appended[]> {
-    return this.database.query<Appended>(APPEND, [
+  async append(id: string, user: string | null, append: PreparedAppend): Promise<Appended[]> {
+    const rows = await this.database.query<Appended>(APPEND, [
       ...[
         id,
         user,
@@ -62,6 +62,7 @@ export class MessagesRepository {
       ...[append.answered, JSON.stringify(append.calls), append.calls.at(-1)?.position ?? null],
       ...[append.title?.text ?? null, append.title?.position ?? null],
     ]);
+    return rows.sort((a, b) => a.seq - b.seq);
   }
 
   async explain(id: string, user: string | null, append: PreparedAppend): Promise<Explanation | null> {
@@ -142,7 +143,10 @@ const HEADER = `
 const FILTERS = (role: string, type: string) => `
   (${role}::text is null or m.role = ${role}) and (${type}::text is null or m.message_type = ${type})`;
 
-/** $3 roles that may read, $4 after seq, $5 before seq, $6 role, $7 type, $8 seqs to skip, $9 rows to walk over, $10 limit */
+/**
+ * A lateral join to the one header keeps the page's order.
+ * $3 roles that may read, $4 after seq, $5 before seq, $6 role, $7 type, $8 seqs to skip, $9 rows to walk over, $10 limit
+ */
 const page = (bounds: string, order: string) => `
   with header as (${HEADER})
   select header.caller_role, header.status, header.message_count, page.*
@@ -152,8 +156,7 @@ const page = (bounds: string, order: string) => `
        and ${bounds} and ${FILTERS('$6', '$7')}
      order by m.${order} limit $10::int offset $9::bigint`,
     order,
-  )}) page on true
-  order by page.${order}`;
+  )}) page on true`;
 
 const OLDEST_FIRST = statement(
   'messages.oldestFirst',

@@ -178,10 +178,11 @@ describe('creating a session', () => {
     ['timeout_minutes', 525_601],
     ['if_exists', 'replace'],
     ['unheard_of', 1],
-  ])('refuses %s of %j', async (member, value) => {
+  ])('refuses the %s %.40j', async (member, value) => {
     const answer = await api.post(SESSIONS, { [member]: value });
     expectRefused(answer, 422, 'invalid');
-    expect(answer.body.errors).toEqual([{ pointer: `/${member}`, detail: expect.any(String) }]);
+    const pointers = answer.body.errors.map((error: { pointer: string }) => error.pointer);
+    expect([...new Set(pointers)]).toEqual([`/${member}`]);
   });
 
   it('points to the tag that is too long', async () => {
@@ -230,7 +231,7 @@ describe('creating a session', () => {
 
 describe('ids', () => {
   it.each(['a', '0', '-', '_', 'A.b_c:d@e+f~g-h', '...', 'Stats', 'x'.repeat(255)])(
-    'takes %s',
+    'takes %.40s',
     async (session_id) => {
       const session = await create(api, { session_id });
       expect(session.session_id).toBe(session_id);
@@ -312,11 +313,7 @@ describe('the owner', () => {
     expect(session).toMatchObject({ user_id: null, owner_id: null, agent_id: 'agent-alone' });
     expect(await read(service, session.session_id)).toEqual(session);
     expectRefused(await api.get(at(session.session_id)), 404, 'session_not_found');
-    expectRefused(
-      await app.api.as('agent-alone').get(at(session.session_id)),
-      404,
-      'session_not_found',
-    );
+    expectRefused(await app.api.as('agent-alone').get(at(session.session_id)), 404, 'session_not_found');
   });
 
   it('is the user beside a service key', async () => {

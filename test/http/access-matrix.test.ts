@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { SCOPES } from '../../src/common/caller.js';
+import type { Answer, Api } from '../setup/api.js';
+import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { contract } from '../setup/contract.js';
+import { type Cell, COLUMNS, type Column, type Entry, FIELDS, tableFor } from './access-matrix.table.js';
+
+// biome-ignore lint/suspicious/noExplicitAny: the document is a plain JSON tree
+type Tree = any;
+
+interface DocumentedOperation {
+  id: string;
+  method: string;
+  path: string;
+  scope: string | null;
+  fields: string[];
+}
+
+const operations: DocumentedOperation[] = Object.entries<Tree>(contract.paths).flatMap(([path, item]) =>
+  Object.entries<Tree>(item).map(([method, operation]) => ({
+    id: operation.operationId,
+    method: method.toUpperCase(),
+    path,
+    scope: operation['x-scope'] ?? null,
+    fields: Object.keys(operation.requestBody?.content['application/json'].schema.properties ?? {}),
+  })),
+);
+const operationOf = (id: string) => operations.find((operation) => operation.id === id)!;
+
+const table = tableFor((operation, field) => operationOf(operation).fields.includes(field));
+/** Rows of the matrix; an entry whose operation is gone fails by the first test, not by each cell. */
+const rows = table
+  .filter(({ operation }) => operationOf(operation))
+  .map((entry) => ({ ...entry, row: [entry.operation, entry.what].filter(Boolean).join(', ') }));
+
+const scopes = [...new Set(operations.flatMap(({ scope }) => scope ?? []))];
+const keyWithout = (scope: string) => `key-without-${scope.replaceAll(':', '-')}-0123456789`;
+const keyWithOnly = (scope: string) => `key-with-only-${scope.replaceAll(':', '-')}-0123456789`;
+const SERVICE_API_KEYS = [
+  `tests:${SERVICE_KEY}`,
+  ...scopes.map(
+    (scope, i) => `without-${i}[${SCOPES.filter((s) => s !== scope).join(' ')}]:${keyWithout(scope)}`,
+  ),
+  ...scopes.map((scope, i) => `only-${i}[${scope}]:${keyWithOnly(scope)}`),
+].join(',');
+
+let service: TestApp;
+beforeAll(async () => {
+  service = await startApp({ SERVICE_API_KEYS });
+});
+afterAll(() => service.close());
+
+describe('the table', () => {
+  test('has an entry for every operation of openapi.json, and none for others', () => {
+    const documented = operations.map(({ id }) => id).sort();
+    expect([...new Set(table.map(({ operation }) => operation))].sort()).toEqual(documented);
+  });
+
+  test.each(['patchSession', 'replaceSessionFields'])('has an entry for every member that %s takes', (id) => {
+    const known = ['status', 'legal_hold', ...Object.keys(FIELDS)];
+    expect(operationOf(id).fields.filter((field) => !known.includes(field))).toEqual([]);
+  });
+
+  test('knows every operation without a scope to be open to anyone, and no other', () => {
+    const open = table.filter(({ least }) => least === 'anyone').map(({ operation }) => operation);
+    expect(open.sort()).toEqual(
+      operations
+        .filter(({ scope }) => scope === null)
+        .map(({ id }) => id)
+        .sort(),
+    );
+  });
+});
+
+describe.each(rows)('$row (least: $least)', (entry) => {
+  const { scope, path } = operationOf(entry.operation);
+
+  test.each(COLUMNS)('%s', async (column) => {
+    const cell = await arrange(entry, column);
+    const before = await everythingAbout(cell);
+    const answer = await ask(entry, cell, as(column, cell));
+    const expected = expectation(entry, path, column);
+    expect(outcome(answer)).toBe(expected);
+    if (expected === 'allowed') {
+      if (isStranger(column) && entry.least !== 'anyone') expect(answer.text).not.toContain(cell.session);
+    } else {
+      expect(await everythingAbout(cell)).toEqual(before);
+      if (expected === 404) expect(answer.body.code).toBe('session_not_found');
+    }
+  });
+
+  if (scope === null) return;
+  test(`a service key without ${scope}: 403`, async () => {
+    const cell = await arrange(entry, 'service');
+    const before = await everythingAbout(cell);
+    const answer = await ask(entry, cell, service.api.service(keyWithout(scope)));
+    expect(answer).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+    expect(await everythingAbout(cell)).toEqual(before);
+  });
+
+  test(`a service key with ${scope} alone: allowed`, async () => {
+    const cell = await arrange(entry, 'service');
+    const answer = await ask(entry, cell, service.api.service(keyWithOnly(scope)));
+    expect(outcome(answer)).toBe('allowed');
+  });
+});
+
+/** `allowed` for 2xx, so that a failing cell reads as the matrix does. */
+const outcome = ({ status }: Answer) => (status >= 200 && status < 300 ? 'allowed' : status);
+
+const isStranger = (column: Column) => column === 'stranger' || column === 'service as stranger';
+
+const RANK: Column[] = ['viewer', 'editor', 'manager', 'owner', 'service'];
+
+/** What the contract says of a cell. */
+function expectation({ least }: Entry, path: string, column: Column): 'allowed' | 401 | 403 | 404 {
+  if (least === 'anyone') return 'allowed';
+  if (column === 'nobody') return 401;
+  if (least === 'any caller') return 'allowed';
+  if (least === 'named') return column === 'owner' || column === 'service' ? 'allowed' : 403;
+  if (isStranger(column)) return path.includes('{session_id}') ? 404 : 403;
+  return RANK.indexOf(column) >= RANK.indexOf(least) ? 'allowed' : 403;
+}
+
+let cells = 0;
+
+/** A session of its own for a cell, shared with one of each role, in the state that the entry asks for. */
+async function arrange(entry: Entry, column: Column): Promise<Cell> {
+  cells++;
+  const owner = `owner-${cells}`;
+  const user = userOf(column, cells);
+  const cell = { session: `cell-${cells}`, message: `message-${cells}`, owner, caller: user ?? owner };
+  const key = service.api.service(SERVICE_KEY);
+  const at = `/api/v1/sessions/${cell.session}`;
+  await ok(key.post('/api/v1/sessions', { session_id: cell.session, user_id: owner, title: 'A title' }));
+  await ok(key.post(`${at}/messages`, { message_id: cell.message, role: 'user', content: 'Hello' }));
+  if (entry.state === 'deleted') await ok(key.delete(at));
+  else if (entry.state && entry.state !== 'active') await ok(key.patch(at, { status: entry.state }));
+  await service.database.pool.query(
+    `insert into members (session_key, user_id, role, added_by, added_at)
+     select key, role || '-' || $2, role, user_id, now()
+     from sessions, unnest(array['viewer', 'editor', 'manager']) as role
+     where id = $1`,
+    [cell.session, cells],
+  );
+  return cell;
+}
+
+const userOf = (column: Column, cell: number): string | null => {
+  if (column === 'nobody' || column === 'service') return null;
+  return `${isStranger(column) ? 'stranger' : column}-${cell}`;
+};
+
+function as(column: Column, { caller }: Cell): Api {
+  if (column === 'nobody') return service.api;
+  if (column === 'service') return service.api.service(SERVICE_KEY);
+  if (column === 'service as stranger') return service.api.service(SERVICE_KEY).as(caller);
+  return service.api.as(caller);
+}
+
+function ask(entry: Entry, cell: Cell, api: Api) {
+  const { method, path } = operationOf(entry.operation);
+  const params: Record<string, string> = { session_id: cell.session, ...entry.params?.(cell) };
+  const filled = path.replace(/\{([^}]+)\}/g, (_, name: string) => encodeURIComponent(params[name]!));
+  const query = entry.query ? `?${new URLSearchParams(entry.query(cell))}` : '';
+  return api.call(method, filled + query, { body: entry.body?.(cell) });
+}
+
+async function ok(answer: ReturnType<Api['get']>): Promise<void> {
+  expect(outcome(await answer)).toBe('allowed');
+}
+
+/** The rows of the cell's session, and how many sessions its users have. */
+async function everythingAbout({ session, owner, caller }: Cell) {
+  const { rows } = await service.database.pool.query(
+    `select to_jsonb(s) as session, to_jsonb(d) as details,
+       (select count(*) from messages m where m.session_key = s.key) as messages,
+       (select count(*) from events e where e.session_key = s.key) as events,
+       (select json_agg(m order by m.user_id) from members m where m.session_key = s.key) as members,
+       (select count(*) from sessions o where o.user_id in ($2, $3)) as sessions
+     from sessions s join session_details d using (key) where s.id = $1`,
+    [session, owner, caller],
+  );
+  expect(rows).toHaveLength(1);
+  return rows[0];
+}

@@ -1,0 +1,189 @@
+import { Database } from '../../src/database/database.js';
+import type { Statement } from '../../src/database/statement.js';
+import { startApp, type TestApp } from '../setup/app.js';
+
+interface Plan {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Shared Hit Blocks': number;
+  'Shared Read Blocks': number;
+  Plans?: Plan[];
+}
+
+let app: TestApp;
+/** what the service sent last */
+let sent: { sql: Statement; values: unknown[] }[] = [];
+
+beforeAll(async () => {
+  app = await startApp();
+  const database = app.app.get(Database);
+  const query = database.query.bind(database);
+  database.query = (sql, values = []) => {
+    sent.push({ sql, values });
+    return query(sql, values);
+  };
+  await load();
+}, 300_000);
+afterAll(() => app.close());
+
+/** A session of a million messages and one of a thousand; a user of 100,000 sessions and one of a thousand. */
+async function load(): Promise<void> {
+  const session = (id: string, user: string, key: string, at: string, count: string) => `
+    insert into sessions (key, id, user_id, session_type, runtime_backend, state, legal_hold, version, message_count,
+      total_tokens, total_cost, last_call_seq, title_seq, event_seq, event_tx, auto_recover, created_at, last_activity_at)
+    select ${key}, ${id}, ${user}, 'conversation', 'unknown', 'active', false, 1, ${count}, 0, 0, 0, 1, 0, 0, false, ${at}, ${at}`;
+  const at = `now() - interval '30 days' + n * interval '1 second'`;
+  const users = `case when n <= 100000 then 'heavy' when n <= 101000 then 'light' else 'user-' || n % 100 end`;
+  for (const sql of [
+    `${session(`'big'`, `'heavy'`, '1000001', `now() - interval '60 days'`, '1000000')}`,
+    `${session(`'small'`, `'light'`, '1000002', `now() - interval '60 days'`, '1000')}`,
+    `${session(`'s-' || n`, users, 'n', at, '0')} from generate_series(1, 110000) n`,
+    `insert into session_details (key, user_id, title, tags, metadata, context, configuration, conversation_data,
+       runtime_metadata, session_summary, created_at, updated_at)
+     select key, user_id, 'title ' || key, '{a}', '{"a": 1}', '{}', '{}', '{}', '{}', '', created_at, created_at from sessions`,
+    ...[
+      [1000001, 1_000_000],
+      [1000002, 1_000],
+    ].map(
+      ([key, count]) => `
+      insert into messages (session_key, seq, message_id, user_id, role, content, message_type, metadata, bytes, created_at)
+      select ${key}, n, gen_random_uuid()::text, 'heavy', case when n % 2 = 0 then 'assistant' else 'user' end,
+        to_json(repeat('lorem ipsum ', 20)), 'chat', '{}', 250, now() - interval '60 days' + n * interval '1 second'
+      from generate_series(1, ${count}) n`,
+    ),
+    `insert into events (session_key, seq, event_type, payload, tx, created_at)
+     select 1000001, n, 'message.appended', '{}', 3, now() from generate_series(1, 200000) n`,
+    `insert into members (session_key, user_id, role, added_at) select n, 'friend-' || n % 10, 'viewer', now() from generate_series(1, 110000) n`,
+    `insert into tool_calls (session_key, call_id, seq) select 1000001, 'c' || n, n from generate_series(1, 100000) n`,
+    'update sessions set event_seq = 200000 where key = 1000001',
+    'vacuum analyze',
+  ]) {
+    await app.database.pool.query(sql);
+  }
+}
+
+/** Runs the request, then explains the one statement it sent, as the prepared statement it is, planned for any value. */
+async function explain(request: () => Promise<{ status: number }>): Promise<{ plan: Plan; buffers: number }> {
+  await request();
+  sent = [];
+  expect((await request()).status).toBeLessThan(300);
+  expect(sent).toHaveLength(1);
+  const [{ sql, values }] = sent as [(typeof sent)[0]];
+  const client = await app.database.pool.connect();
+  try {
+    await client.query(`begin; set local plan_cache_mode = ${sql.name ? 'force_generic_plan' : 'auto'}`);
+    await client.query(`prepare explained as ${sql.text}`);
+    const run = () => `execute explained(${values.map((value) => literal(client, fresh(value))).join(', ')})`;
+    const runs: Plan[] = [];
+    for (let i = 0; i < 5; i++) {
+      const { rows } = await client
+        .query(`savepoint once; explain (analyze, buffers, format json) ${run()}`)
+        .then(last);
+      runs.push(rows[0]['QUERY PLAN'][0].Plan);
+      await client.query('rollback to once');
+    }
+    return {
+      plan: runs[0]!,
+      buffers: Math.min(...runs.map((plan) => plan['Shared Hit Blocks'] + plan['Shared Read Blocks'])),
+    };
+  } finally {
+    await client.query('rollback; deallocate all').catch(() => undefined);
+    client.release();
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: pg answers an array for two statements
+const last = (results: any) => results.at(-1);
+
+/** The append is explained with ids of its own, since those it was sent with are stored. */
+const fresh = (value: unknown) =>
+  typeof value === 'string'
+    ? value.replace(/"message_id":"[^"]*"/g, () => `"message_id":"${crypto.randomUUID()}"`)
+    : value;
+
+function literal(client: { escapeLiteral(text: string): string }, value: unknown): string {
+  if (value === null || value === undefined) return 'null';
+  if (Array.isArray(value)) return `array[${value.map((item) => literal(client, item)).join(', ')}]::text[]`;
+  if (value instanceof Date) return client.escapeLiteral(value.toISOString());
+  return client.escapeLiteral(String(value));
+}
+
+function nodes(plan: Plan): Plan[] {
+  return [plan, ...(plan.Plans ?? []).flatMap(nodes)];
+}
+
+const BIG = ['sessions', 'session_details', 'messages', 'events', 'tool_calls', 'members'];
+
+const page = (path: string, user: string) => () => app.api.as(user).get(path);
+const append = (id: string, user: string) => () =>
+  app.api.as(user).post(`/sessions/${id}/messages`, { role: 'user', content: 'x' });
+
+/** A page in the middle of a user's list, by the cursor of the page before it. */
+async function middle(user: string, count: number) {
+  const { rows } = await app.database.pool.query(
+    'select last_activity_at, key from sessions where user_id = $1 order by last_activity_at desc, key desc offset $2 limit 1',
+    [user, count / 2],
+  );
+  const first = await app.api.as(user).get('/sessions?limit=50');
+  const [digest] = JSON.parse(Buffer.from(first.body.next_cursor, 'base64url').toString());
+  const cursor = Buffer.from(
+    JSON.stringify([digest, [rows[0].last_activity_at.toISOString(), Number(rows[0].key)]]),
+  ).toString('base64url');
+  return page(`/sessions?limit=50&cursor=${cursor}`, user);
+}
+
+test('plans at a million: no sequential scan, no sort, as many buffers as at a thousand', async () => {
+  const cases: [string, () => Promise<{ status: number }>, () => Promise<{ status: number }>][] = [
+    ['append', append('big', 'heavy'), append('small', 'light')],
+    [
+      'newest 100',
+      page('/sessions/big/messages?order=desc', 'heavy'),
+      page('/sessions/small/messages?order=desc', 'light'),
+    ],
+    ['oldest 100', page('/sessions/big/messages', 'heavy'), page('/sessions/small/messages', 'light')],
+    [
+      '100 in the middle',
+      page('/sessions/big/messages?after_seq=500000', 'heavy'),
+      page('/sessions/small/messages?after_seq=500', 'light'),
+    ],
+    [
+      '100 by offset',
+      page('/sessions/big/messages?offset=900000', 'heavy'),
+      page('/sessions/small/messages?offset=900', 'light'),
+    ],
+    ['get', page('/sessions/big', 'heavy'), page('/sessions/small', 'light')],
+    ['a user’s list', page('/sessions', 'heavy'), page('/sessions', 'light')],
+    ['its middle', await middle('heavy', 100_000), await middle('light', 1_000)],
+  ];
+  const table = [];
+  const faults: string[] = [];
+  for (const [name, large, small] of cases) {
+    const [atMillion, atThousand] = [await explain(large), await explain(small)];
+    const scans = nodes(atMillion.plan).filter(
+      (node) => node['Node Type'] === 'Seq Scan' && BIG.includes(node['Relation Name'] ?? ''),
+    );
+    const sorts = nodes(atMillion.plan).filter((node) => node['Node Type'].includes('Sort'));
+    table.push({
+      name,
+      'buffers at 1M / 100k': atMillion.buffers,
+      'at 1k': atThousand.buffers,
+      scans: scans.length,
+      sorts: sorts.length,
+    });
+    if (scans.length) faults.push(`${name}: sequential scan`);
+    if (sorts.length) faults.push(`${name}: sort`);
+    if (atMillion.buffers > 1.5 * atThousand.buffers)
+      faults.push(`${name}: ${atMillion.buffers} buffers against ${atThousand.buffers}`);
+    if (scans.length || sorts.length)
+      console.log(
+        JSON.stringify(
+          atMillion.plan,
+          (key, value) =>
+            /Time|Rows|Width|Cost|Block|Loops|Schema|Alias|Parallel|Async/.test(key) ? undefined : value,
+          1,
+        ),
+      );
+  }
+  console.log(table.map((row) => JSON.stringify(row)).join('\n'));
+  expect(faults).toEqual([]);
+}, 120_000);

@@ -1,0 +1,124 @@
+import { PurgeService } from '../../src/retention/purge.service.js';
+import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await startApp();
+});
+afterAll(() => app.close());
+
+const TABLES = ['messages', 'tool_calls', 'events', 'members'];
+
+test('deleting for good and creating the id again shows nothing old, also while 100,000 messages are purged', async () => {
+  const alice = app.api.as('alice');
+  const key = { 'idempotency-key': 'first' };
+  await alice.post('/sessions', {
+    session_id: 'reborn',
+    title: 'canary',
+    tags: ['canary'],
+    metadata: { canary: true },
+  });
+  await alice.post('/sessions/reborn/messages', { role: 'assistant', tool_calls: [{ id: 'canary' }] });
+  await alice.post(
+    '/sessions/reborn/messages',
+    { role: 'user', content: 'canary', tokens_used: 5, message_id: 'canary' },
+    key,
+  );
+  const { rows } = await app.database.pool.query(`select key::int from sessions where id = 'reborn'`);
+  const oldKey = rows[0].key;
+  await fill(oldKey, 100_000);
+  expect((await alice.delete('/sessions/reborn?permanent=true')).status).toBe(204);
+
+  expect((await alice.get('/sessions/reborn')).body.code).toBe('session_not_found');
+  const made = await alice.post('/sessions', { session_id: 'reborn' });
+  expect(made.body).toMatchObject({
+    title: null,
+    tags: [],
+    metadata: {},
+    message_count: 0,
+    total_tokens: 0,
+    version: 1,
+  });
+
+  const purge = app.app.get(PurgeService);
+  let isPurging = true;
+  const sweeps = Promise.all([purge.sweep(), purge.sweep()]).finally(() => {
+    isPurging = false;
+  });
+  let appended = 0;
+  while (isPurging) {
+    const answer = await alice.post('/sessions/reborn/messages', {
+      role: 'user',
+      content: `new ${appended}`,
+    });
+    expect(answer.body.seq).toBe(++appended);
+    const list = await alice.get('/sessions/reborn/messages?limit=1000');
+    expect(list.text).not.toContain('canary');
+    expect(list.body.messages).toHaveLength(Math.min(appended, 1000));
+  }
+  await sweeps;
+  expect(
+    (await alice.post('/sessions/reborn/messages', { role: 'tool', tool_call_id: 'canary', content: 'x' }))
+      .body.code,
+  ).toBe('unknown_tool_call');
+  expect(
+    (await alice.post('/sessions/reborn/messages', { role: 'user', content: 'again' }, key)).status,
+  ).toBe(201);
+  expect((await alice.get('/sessions/reborn/events')).text).not.toContain('canary');
+  for (const path of [
+    '/sessions',
+    '/sessions?include_deleted=true',
+    '/events',
+    '/users/alice/sessions?tags=canary',
+  ]) {
+    expect((await alice.get(path)).text).not.toContain('canary');
+  }
+
+  const left = await Promise.all(
+    TABLES.map(async (table) =>
+      Number(
+        (await app.database.pool.query(`select count(*) from ${table} where session_key = $1`, [oldKey]))
+          .rows[0].count,
+      ),
+    ),
+  );
+  expect(left).toEqual([0, 0, 1, 0]);
+  expect(
+    (
+      await app.database.pool.query(
+        'select from sessions where key = $1 union all select from session_details where key = $1',
+        [oldKey],
+      )
+    ).rowCount,
+  ).toBe(0);
+  const events = await app.api.service(SERVICE_KEY).get('/events?limit=1000');
+  expect(
+    events.body.events.filter((event: { event_type: string }) => event.event_type === 'session.purged'),
+  ).toMatchObject([{ aggregate_id: 'reborn' }]);
+  console.log(
+    `100,000 messages purged by two sweeps while ${appended} appends went to the new session of the same id`,
+  );
+}, 120_000);
+
+test('a sweep that was interrupted goes on', async () => {
+  const bob = app.api.as('bob');
+  await bob.post('/sessions', { session_id: 'half' });
+  const { rows } = await app.database.pool.query(`select key::int from sessions where id = 'half'`);
+  await fill(rows[0].key, 5_000);
+  await bob.delete('/sessions/half?permanent=true');
+  await app.database.pool.query('delete from messages where session_key = $1 and seq <= 2500', [rows[0].key]);
+  await app.app.get(PurgeService).sweep();
+  expect(
+    (await app.database.pool.query('select from messages where session_key = $1', [rows[0].key])).rowCount,
+  ).toBe(0);
+  expect((await app.database.pool.query('select from sessions where key = $1', [rows[0].key])).rowCount).toBe(
+    0,
+  );
+});
+
+const fill = (key: number, count: number) =>
+  app.database.pool.query(
+    `insert into messages (session_key, seq, message_id, role, content, message_type, metadata, bytes, created_at)
+     select $1, n + 10, 'canary-' || n, 'user', '"canary"', 'chat', '{}', 10, now() from generate_series(1, $2::int) n`,
+    [key, count],
+  );

@@ -1,0 +1,73 @@
+import 'reflect-metadata';
+import { DataSource } from 'typeorm';
+import { Member } from '../../src/access/member.entity.js';
+import { dataSourceOptions } from '../../src/database/data-source.js';
+import { migrate } from '../../src/database/migrate.js';
+import { Event } from '../../src/events/event.entity.js';
+import { IdempotencyKey } from '../../src/idempotency/idempotency-key.entity.js';
+import { Message, ToolCall } from '../../src/messages/message.entity.js';
+import { Session, SessionDetails } from '../../src/sessions/session.entity.js';
+import { createDatabase, type TestDatabase } from '../setup/database.js';
+
+const entities = [Session, SessionDetails, Member, Message, ToolCall, Event, IdempotencyKey];
+
+let database: TestDatabase;
+let dataSource: DataSource;
+beforeEach(async () => {
+  database = await createDatabase();
+  dataSource = await new DataSource({ ...dataSourceOptions(database.url, 4), entities }).initialize();
+});
+afterEach(async () => {
+  await dataSource.destroy();
+  await database.drop();
+});
+
+const tables = async () => {
+  const { rows } = await database.pool.query(
+    `select table_name, column_name, data_type, is_nullable, collation_name from information_schema.columns
+     where table_schema = 'public' order by 1, 2`,
+  );
+  const { rows: indexes } = await database.pool.query(
+    `select indexdef from pg_indexes where schemaname = 'public' order by 1`,
+  );
+  return { rows, indexes };
+};
+
+test('migrations go up, down and up to the same schema', async () => {
+  const first = await tables();
+  for (const _ of dataSource.migrations) await dataSource.undoLastMigration();
+  expect((await tables()).rows.filter((row) => row.table_name !== 'migrations')).toEqual([]);
+  await migrate(dataSource);
+  expect(await tables()).toEqual(first);
+});
+
+test('entities and schema do not drift', async () => {
+  const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
+  expect(upQueries.map(({ query }) => query)).toEqual([]);
+});
+
+test('every table has an entity', async () => {
+  const { rows } = await tables();
+  const known = dataSource.entityMetadatas.map((entity) => entity.tableName);
+  expect([...new Set(rows.map((row) => row.table_name))].sort()).toEqual([...known, 'migrations'].sort());
+});
+
+test('processes that migrate at once do it once', async () => {
+  for (const _ of dataSource.migrations) await dataSource.undoLastMigration();
+  const others = await Promise.all(
+    Array.from({ length: 4 }, () => new DataSource({ ...dataSourceOptions(database.url, 2) }).initialize()),
+  );
+  await Promise.all(others.map(migrate));
+  const { rows } = await database.pool.query('select name from migrations');
+  expect(rows).toHaveLength(dataSource.migrations.length);
+  await Promise.all(others.map((other) => other.destroy()));
+});
+
+test('a schema newer than the code is refused', async () => {
+  await database.pool.query(
+    `insert into migrations (timestamp, name) values (9999999999999, 'FromTheFuture9999999999999')`,
+  );
+  await expect(migrate(dataSource)).rejects.toThrow(
+    /newer than this version \(migration FromTheFuture9999999999999\)/,
+  );
+});
