@@ -2,11 +2,11 @@ import { Body, Controller, Get, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from '../common/caller.js';
+import { pageRequest, pageView } from '../common/page-request.js';
 import { cutPage, encodeCursor } from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
-import { pageRequest, pageView } from '../http/paging.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
 import {
   type AppendBody,

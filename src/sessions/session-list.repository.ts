@@ -4,8 +4,8 @@ import { boundedPage, COUNT_CAP, type Counted, type PageRequest } from '../commo
 import { Database } from '../database/database.js';
 import { statusOf } from './session.sql.js';
 import type { SessionRow } from './session.view.js';
-import { sessionColumns } from './sessions.repository.js';
 import type { SessionsQuery } from './sessions.schemas.js';
+import { sessionColumns } from './sessions.sql.js';
 
 /** Where a page goes on: the value it is sorted by, and the session's key. */
 export type ListKey = [value: string, key: number];
@@ -115,7 +115,7 @@ function contents(query: SessionsQuery, add: Add): string[] {
   if (tags?.length) where.push(`d.tags ${query.tag_mode === 'all' ? '@>' : '&&'} ${add(tags)}::text[]`);
   if (query.q) {
     const pattern = add(`%${query.q.replace(/[\\%_]/g, '\\$&')}%`);
-    where.push(`(d.title ilike ${pattern} or d.description ilike ${pattern})`);
+    where.push(`(d.title collate "default" ilike ${pattern} or d.description ilike ${pattern})`);
   }
   for (const [key, text] of Object.entries(query.metadata ?? {})) {
     const alternatives = asJson(text).map(

@@ -2,13 +2,18 @@ import { Injectable } from '@nestjs/common';
 import { type Caller, isService } from '../common/caller.js';
 import { forbidden, invalid } from '../common/errors.js';
 import { textFault } from '../common/json.js';
-import { cutPage, encodeCursor } from '../common/paging.js';
-import { pageRequest, pageView } from '../http/paging.js';
-import { toView } from './session.view.js';
+import { pageRequest } from '../common/page-request.js';
+import { cutPage, encodeCursor, type Page, type PageRequest } from '../common/paging.js';
+import type { SessionRow } from './session.view.js';
 import { type ListKey, orderOf, SessionListRepository } from './session-list.repository.js';
 import type { SessionsQuery } from './sessions.schemas.js';
 
 const DEFAULT_LIMIT = 50;
+
+export interface SessionsPage {
+  request: PageRequest<ListKey>;
+  page: Page<SessionRow>;
+}
 
 /** Pages of sessions. */
 @Injectable()
@@ -19,7 +24,7 @@ export class SessionListService {
    * @param subject whose sessions; null: the caller's own, for a service everybody's
    * @throws DomainError `forbidden` when a user asks for another's, `invalid_cursor`
    */
-  async page(query: SessionsQuery, subject: string | null, caller: Caller) {
+  async page(query: SessionsQuery, subject: string | null, caller: Caller): Promise<SessionsPage> {
     if (!isService(caller) && (subject ?? caller.userId) !== caller.userId) {
       throw forbidden('A user lists his own sessions only.');
     }
@@ -33,7 +38,7 @@ export class SessionListService {
     const read = await this.sessions.findPage(request);
     const cut = cutPage(read, page.limit, (row) => encodeCursor(scope, [sortedBy(row), row.key]));
     const total = page.includeTotal ? await this.sessions.count(request) : undefined;
-    return { sessions: cut.rows.map(toView), ...pageView(page, { ...cut, total }) };
+    return { request: page, page: { ...cut, total } };
   }
 }
 

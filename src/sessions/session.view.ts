@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { Role } from '../access/roles.js';
+import { pageView } from '../common/page-request.js';
+import type { Page, PageRequest } from '../common/paging.js';
 import { olderSessionFields, withOlderSessionNames } from '../http/older-names.js';
 import { offsetFields } from '../http/paging.js';
 import { timestamp } from '../http/schemas.js';
@@ -137,3 +139,9 @@ export function toView(row: SessionRow) {
     deleted_reason: isExpired ? 'expired' : row.deleted_reason,
   });
 }
+
+/** A page of sessions as the API shows it. */
+export const toPageView = ({ request, page }: { request: PageRequest<unknown>; page: Page<SessionRow> }) => ({
+  sessions: page.rows.map(toView),
+  ...pageView(request, page),
+});

@@ -6,7 +6,7 @@ import { CurrentCaller } from '../http/caller.guard.js';
 import { etag, ifMatch } from '../http/etag.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation, type OperationSpec } from '../http/operation.js';
-import { type SessionRow, sessionsPage, sessionView, toView } from './session.view.js';
+import { type SessionRow, sessionsPage, sessionView, toPageView, toView } from './session.view.js';
 import { SessionEditsService } from './session-edits.service.js';
 import { SessionListService } from './session-list.service.js';
 import {
@@ -76,8 +76,8 @@ export class SessionsController {
     answers: { 200: sessionsPage },
     refusals: { 400: ['invalid_cursor'] },
   })
-  list(@Query({ schema: sessionsQuery }) query: SessionsQuery, @CurrentCaller() caller: Caller) {
-    return this.lists.page(query, query.user_id ?? null, caller);
+  async list(@Query({ schema: sessionsQuery }) query: SessionsQuery, @CurrentCaller() caller: Caller) {
+    return toPageView(await this.lists.page(query, query.user_id ?? null, caller));
   }
 
   @Post('resume')

@@ -3,7 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { Caller } from '../common/caller.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { Operation } from '../http/operation.js';
-import { sessionsPage } from './session.view.js';
+import { sessionsPage, toPageView } from './session.view.js';
 import { SessionListService } from './session-list.service.js';
 import { type SessionsQuery, userId, userSessionsQuery } from './sessions.schemas.js';
 
@@ -20,11 +20,11 @@ export class UserSessionsController {
     answers: { 200: sessionsPage },
     refusals: { 400: ['invalid_cursor'] },
   })
-  list(
+  async list(
     @Param('user_id', { schema: userId }) user: string,
     @Query({ schema: userSessionsQuery }) query: SessionsQuery,
     @CurrentCaller() caller: Caller,
   ) {
-    return this.lists.page(query, user, caller);
+    return toPageView(await this.lists.page(query, user, caller));
   }
 }

@@ -1,0 +1,103 @@
+import { roleIn } from '../access/access.sql.js';
+import { statement } from '../database/statement.js';
+import { insertEventList, numberEvents } from '../events/events.sql.js';
+import { statusOf } from './session.sql.js';
+
+/**
+ * SQL for both rows of a session as the API reads them.
+ * @param user the parameter with the user's name, null for a service
+ */
+export const sessionColumns = (user: string) => `
+  s.key, s.id, s.user_id, s.agent_id, s.client_id, s.session_type, s.runtime_backend, s.state, s.archived_at,
+  s.deleted_at, s.deleted_reason, s.legal_hold, s.version, s.message_count, s.total_tokens, s.total_cost,
+  s.title_seq, s.timeout_minutes, s.expires_at, s.heartbeat_timeout_seconds, s.auto_recover, s.created_at,
+  s.last_activity_at, d.title, d.description, d.tags, d.metadata, d.context, d.configuration,
+  d.conversation_data, d.checkpoint, d.runtime_metadata, d.session_summary, d.lineage, d.updated_at,
+  ${statusOf('s')} as status, ${roleIn('s', user)} as role`;
+
+export const FIND = statement(
+  'sessions.find',
+  `select ${sessionColumns('$2')} from sessions s join session_details d on d.key = s.key
+   where s.id = $1 and s.purged_at is null`,
+);
+
+export const FIND_BY_KEY = statement(
+  'sessions.findByKey',
+  `select ${sessionColumns('$2')} from sessions s join session_details d on d.key = s.key
+   where s.key = $1 and s.purged_at is null`,
+);
+
+export const LOCK = statement('sessions.lock', `${FIND.text} for update of s, d`);
+
+export const INSERT = statement(
+  'sessions.insert',
+  `with at as materialized (select clock_timestamp()::timestamptz(3) as now),
+   s as (
+     insert into sessions (
+       id, user_id, agent_id, client_id, session_type, runtime_backend, state, archived_at, legal_hold, title_seq,
+       timeout_minutes, expires_at, auto_recover, version, message_count, total_tokens, total_cost, last_call_seq,
+       event_seq, event_tx, created_at, last_activity_at)
+     select $1, $2, $3, $4, $5, $6, $7, case when $8 then at.now end, $9, $10, $11::int,
+       case when $7 in ('active', 'paused') and not $8 then at.now + make_interval(mins => $11::int) end,
+       false, 1, 0, 0, 0, 0, jsonb_array_length($21::jsonb), pg_current_xact_id()::text::bigint, at.now, at.now
+     from at
+     on conflict (id) do nothing
+     returning *
+   ), d as (
+     insert into session_details (
+       key, user_id, title, description, tags, metadata, context, configuration, conversation_data, checkpoint,
+       runtime_metadata, session_summary, created_at, updated_at)
+     select s.key, s.user_id, $12, $13, $14::text[], $15::jsonb, $16::json, $17::json, $18::json, $19::json, $20::json,
+       '', s.created_at, s.created_at
+     from s
+     returning *
+   ), e as (${insertEventList('s', '$21')})
+   select ${sessionColumns('$22')} from s join d on d.key = s.key`,
+);
+
+export const save = (sets: string, detailSets: string) => `
+  with changed as (
+    update sessions s set ${sets ? `${sets},` : ''}
+      version = s.version + 1,
+      expires_at = clock_timestamp() + make_interval(mins => $4::int),
+      ${numberEvents('s', 'jsonb_array_length($3::jsonb)')}
+    where s.key = $1
+    returning s.*
+  ), d as (
+    update session_details set ${detailSets} where key = $1 returning *
+  ), e as (${insertEventList('changed', '$3')}),
+  s as (select * from changed)
+  select ${sessionColumns('$2')} from s join d on d.key = s.key`;
+
+export const MOST_RECENT = statement(
+  'sessions.mostRecent',
+  `select s.id from sessions s
+   where ($1::text is null or s.user_id = $1) and ($2::text is null or s.agent_id = $2)
+     and ($3::text is null or s.client_id = $3) and ($4::text is null or s.session_type = $4)
+     and s.purged_at is null and ${statusOf('s')} in ('active', 'paused')
+   order by s.last_activity_at desc, s.key desc
+   limit 1
+   for update`,
+);
+
+export const MARK_PURGED = statement(
+  'sessions.markPurged',
+  `with s as (
+     update sessions s set id = $2, purged_at = clock_timestamp(),
+       ${numberEvents('s', 'jsonb_array_length($3::jsonb)')}
+     where s.key = $1
+     returning s.*
+   ) ${insertEventList('s', '$3')}`,
+);
+
+export const LOCK_PURGED = statement(
+  'sessions.lockPurged',
+  'select key from sessions where purged_at is not null order by key limit 1 for update skip locked',
+);
+
+export const REMOVE = statement(
+  'sessions.remove',
+  'with d as (delete from session_details where key = $1) delete from sessions where key = $1',
+);
+
+export const QUEUE = statement('sessions.queue', 'select pg_advisory_xact_lock(hashtextextended($1, 0))');
