@@ -31,4 +31,7 @@ export const derivedId = (...parts: (string | number)[]): string => v5(JSON.stri
 
 /** Names of users, agents and clients: 1–255 printable characters, no space at either end. */
 export const isPrintableName = (name: string): boolean =>
-  name.length >= 1 && name.length <= 255 && name.trim() === name && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(name);
+  name.length >= 1 &&
+  [...name].length <= 255 &&
+  name.trim() === name &&
+  /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(name);

@@ -48,8 +48,14 @@ export function decodeCursor<Key>(cursor: string, scope: unknown, isKey: (key: u
   return parts[1];
 }
 
-/** Rows of a page answer at most so many bytes of documents; the page is shorter then, never empty. */
-export const PAGE_BYTES = 8 * 1024 * 1024;
+/** A page read by cursor holds at most so many bytes of documents: it is shorter then, never empty. */
+const PAGE_BYTES = 8 * 1024 * 1024;
+
+/** A page read by offset cannot be shorter without losing rows: beyond so many bytes it is refused. */
+const OFFSET_PAGE_BYTES = 64 * 1024 * 1024;
+
+/** How many bytes of documents a page may hold: the last parameter of a statement made by `boundedPage`. */
+export const pageBytes = (isByOffset: boolean) => (isByOffset ? OFFSET_PAGE_BYTES : PAGE_BYTES);
 
 /** Each row read for a page tells how many were found for it: one more than the limit, if there are more. */
 export interface Counted {
@@ -61,21 +67,30 @@ export function cutPage<Row extends Counted>(
   read: Row[],
   limit: number,
   cursorOf: (row: Row) => string,
+  isByOffset = false,
 ): Page<Row> {
   const rows = read.slice(0, limit);
   const last = rows.at(-1);
+  if (last && isByOffset && rows.length < Math.min(limit, last.found)) {
+    throw new DomainError(
+      'too-large',
+      'page_too_large',
+      'The page is too large: ask for fewer rows, or use a cursor.',
+    );
+  }
   return { rows, next: last && last.found > rows.length ? cursorOf(last) : null };
 }
 
 /**
- * SQL around a query that reads one row more than the limit: adds `found`, and leaves out the rows behind
- * `PAGE_BYTES`, so that a page of large rows stays small in memory.
+ * SQL around a query that reads one row more than the limit: adds `found`, and leaves out the rows behind `bytes`,
+ * so that a page of large rows stays small in memory.
  * @param query yields `size` (bytes) and is sorted by `order`
+ * @param bytes the parameter with `pageBytes`
  */
-export const boundedPage = (query: string, order: string) => `
+export const boundedPage = (query: string, order: string, bytes: string) => `
   select * from (
     select limited.*, count(*) over ()::int as found, sum(size) over (order by ${order}) - size as size_before
     from (${query}) limited
   ) page
-  where size_before < ${PAGE_BYTES}
+  where size_before < ${bytes}::bigint
   order by ${order}`;

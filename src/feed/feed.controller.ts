@@ -29,6 +29,7 @@ export class FeedController {
   @Get('sessions/:session_id/events')
   @Operation({
     id: 'listSessionEvents',
+    seesDeleted: true,
     summary: 'What happened to a session, oldest first; also when it is deleted',
     scope: 'events:read',
     permission: 'read',

@@ -62,6 +62,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
   if (error?.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter));
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   const body = {
+    ...error?.extra,
     type: `urn:session-service:problem:${error?.code ?? 'internal'}`,
     title: TITLES[status],
     status,
@@ -70,7 +71,6 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
     code: error?.code ?? 'internal',
     request_id: request.id,
     errors: error?.errors,
-    ...error?.extra,
   };
   reply
     .status(status)

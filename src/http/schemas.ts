@@ -28,19 +28,38 @@ export const anyId = z.string().transform(canonicalId).meta({ example: 'support-
 
 export const printableName = z
   .string()
-  .min(1)
-  .max(255)
   .refine(isPrintableName, '1 to 255 printable characters, no space at either end')
-  .meta({ example: 'alice' });
+  .meta({ minLength: 1, maxLength: 255, example: 'alice' });
 
 /** A JSON object of at most so many KiB; one too large is answered 413. */
 export const jsonObject = (maxKiB: number) =>
   z
-    .custom<JsonObject>(
-      (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-      'must be a JSON object',
-    )
+    .custom<JsonObject>(isObject, 'must be a JSON object')
     .meta({ type: 'object', additionalProperties: true, description: `at most ${maxKiB} KiB as JSON` });
+
+/** A JSON object that keeps its members as they come, in their order, and must have this text among them. */
+export const objectNaming = <Member extends string>(member: Member, maxLength: number) =>
+  z
+    .custom<Record<Member, string>>(isObject, 'must be an object')
+    .superRefine((object, ctx) => {
+      if (isText(object[member], maxLength)) return;
+      ctx.addIssue({
+        code: 'custom',
+        path: [member],
+        message: `must be a text of 1 to ${maxLength} characters`,
+      });
+    })
+    .meta({
+      type: 'object',
+      properties: { [member]: { type: 'string', minLength: 1, maxLength } },
+      required: [member],
+      additionalProperties: true,
+    });
+
+const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isText = (value: unknown, maxLength: number) =>
+  typeof value === 'string' && value.length >= 1 && value.length <= maxLength;
 
 /** RFC 3339 UTC with milliseconds. */
 export const timestamp = z.iso.datetime().meta({ example: '2026-01-31T12:00:00.000Z' });

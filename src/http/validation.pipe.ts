@@ -58,8 +58,23 @@ function toFaults(issue: z.core.$ZodIssue, schema: z.ZodType, { type, data }: Ar
         : { code: 'invalid', detail: 'is not known here' }),
     }));
   }
+  if (issue.code === 'invalid_union') {
+    return closest(issue.errors).flatMap((inner) =>
+      toFaults({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, schema, {
+        type,
+        data,
+      }),
+    );
+  }
   const code = issue.code === 'custom' && issue.params?.code === 'reserved_id' ? 'reserved_id' : 'invalid';
   return [{ pointer: pointerTo(type, data, issue.path), detail: issue.message, code }];
+}
+
+/** Of several forms, the one that was most likely meant: it knows the members that were given, and has least to say. */
+function closest(alternatives: z.core.$ZodIssue[][]): z.core.$ZodIssue[] {
+  const strangeness = (issues: z.core.$ZodIssue[]) =>
+    issues.reduce((sum, issue) => sum + (issue.path.length === 0 ? 1000 : 1), 0);
+  return alternatives.reduce((best, issues) => (strangeness(issues) < strangeness(best) ? issues : best));
 }
 
 function pointerTo(

@@ -50,16 +50,15 @@ export class MessagesController {
     @CurrentCaller() caller: Caller,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    const input = 'messages' in body ? body.messages : [body];
-    const { messages, messageCount, replayed } = await this.messages.append(
-      id,
-      input,
-      body.expected_seq ?? null,
-      caller,
-      key,
-    );
+    const isBatch = 'messages' in body;
+    const request = {
+      messages: isBatch ? body.messages : [body],
+      isBatch,
+      expectedSeq: body.expected_seq ?? null,
+    };
+    const { messages, messageCount, replayed } = await this.messages.append(id, request, caller, key);
     const views = messages.map((message) => toView(message, id));
-    const value = 'messages' in body ? { messages: views, message_count: messageCount } : views[0];
+    const value = isBatch ? { messages: views, message_count: messageCount } : views[0];
     return replyOnce(reply, { status: replayed ? 200 : 201, value, replayed });
   }
 
@@ -70,7 +69,7 @@ export class MessagesController {
     scope: 'sessions:read',
     permission: 'read',
     answers: { 200: messagesPage },
-    refusals: { 400: ['invalid_cursor'] },
+    refusals: { 400: ['invalid_cursor'], 413: ['page_too_large'] },
   })
   async list(
     @Param('session_id', { schema: sessionId }) id: string,
@@ -87,15 +86,12 @@ export class MessagesController {
       role,
       messageType: message_type,
       offset: page.offset ?? 0,
+      isByOffset: page.offset !== null,
       limit: page.limit,
     };
-    const { rows, messageCount, total } = await this.messages.page(
-      id,
-      range,
-      query.include_total ?? false,
-      caller,
-    );
-    const cut = cutPage(rows, page.limit, (row) => encodeCursor(scope, row.seq));
+    const counted = query.include_total ? { ...range, afterSeq: after_seq, beforeSeq: before_seq } : null;
+    const { rows, messageCount, total } = await this.messages.page(id, range, counted, caller);
+    const cut = cutPage(rows, page.limit, (row) => encodeCursor(scope, row.seq), range.isByOffset);
     const first = cut.rows[0]?.seq;
     const before = first === undefined ? 0 : order === 'asc' ? first - 1 : messageCount - first;
     return {

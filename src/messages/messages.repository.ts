@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { roleIn } from '../access/access.sql.js';
 import { PERMISSIONS, type Role } from '../access/roles.js';
-import { boundedPage, COUNT_CAP, type Counted } from '../common/paging.js';
+import { boundedPage, COUNT_CAP, type Counted, pageBytes } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { statusOf } from '../sessions/session.sql.js';
@@ -37,6 +37,7 @@ export interface Range {
   messageType: string | null;
   /** rows to pass over: by seq arithmetic when nothing is filtered, else by walking */
   offset: number;
+  isByOffset: boolean;
   limit: number;
 }
 
@@ -86,7 +87,12 @@ export class MessagesRepository {
       range.descending ? NEWEST_FIRST : OLDEST_FIRST,
       [
         ...[id, user, PERMISSIONS.read, range.afterSeq, range.beforeSeq, range.role, range.messageType],
-        ...[isFiltered ? 0 : range.offset, isFiltered ? range.offset : 0, range.limit + 1],
+        ...[
+          isFiltered ? 0 : range.offset,
+          isFiltered ? range.offset : 0,
+          range.limit + 1,
+          pageBytes(range.isByOffset),
+        ],
       ],
     );
     const [first] = rows;
@@ -145,7 +151,7 @@ const FILTERS = (role: string, type: string) => `
 
 /**
  * A lateral join to the one header keeps the page's order.
- * $3 roles that may read, $4 after seq, $5 before seq, $6 role, $7 type, $8 seqs to skip, $9 rows to walk over, $10 limit
+ * $3 roles that may read, $4 after seq, $5 before seq, $6 role, $7 type, $8 seqs to skip, $9 rows to walk over, $10 limit, $11 bytes
  */
 const page = (bounds: string, order: string) => `
   with header as (${HEADER})
@@ -156,6 +162,7 @@ const page = (bounds: string, order: string) => `
        and ${bounds} and ${FILTERS('$6', '$7')}
      order by m.${order} limit $10::int offset $9::bigint`,
     order,
+    '$11',
   )}) page on true`;
 
 const OLDEST_FIRST = statement(

@@ -6,6 +6,7 @@ import {
   chosenId,
   integer,
   jsonObject,
+  objectNaming,
   offsetQuery,
   printableName,
   timestamp,
@@ -20,12 +21,12 @@ const MAX_CALLS = 256;
 
 const callId = z.string().min(1).max(255);
 
-const toolCall = z.looseObject({ id: callId }).meta({
+const toolCall = objectNaming('id', 255).meta({
   description: 'as the model made it',
   example: { id: 'call_1', type: 'function', function: { name: 'find_invoice', arguments: '{"id":4711}' } },
 });
 
-const part = z.looseObject({ type: z.string().min(1).max(100) });
+const part = objectNaming('type', 100);
 
 /** US dollars; more than ten decimals could not be kept exactly. */
 const money = z

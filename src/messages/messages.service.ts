@@ -6,8 +6,7 @@ import { isOutOfRange, violates } from '../database/failures.js';
 import { keyReused } from '../idempotency/idempotency.service.js';
 import type { Message } from './message.entity.js';
 import { type Appended, type Explanation, MessagesRepository, type Range } from './messages.repository.js';
-import type { NewMessage } from './messages.schemas.js';
-import { type PreparedAppend, prepare, toolCallAnswered } from './prepare.js';
+import { type AppendRequest, type PreparedAppend, prepare, toolCallAnswered } from './prepare.js';
 
 export type StoredMessage = Omit<Message, 'session_key' | 'bytes'>;
 
@@ -33,12 +32,11 @@ export class MessagesService {
    */
   async append(
     id: string,
-    input: NewMessage[],
-    expectedSeq: number | null,
+    request: AppendRequest,
     caller: Caller,
     key: string | null,
   ): Promise<AppendResult> {
-    const append = prepare(input, expectedSeq, caller, key);
+    const append = prepare(request, caller, key);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const appended = await this.tryAppend(id, append, caller);
       if (appended.length) return written(append, appended);
@@ -48,13 +46,11 @@ export class MessagesService {
     throw unavailable('session');
   }
 
-  /** A page of the history, with the session's header. */
-  async page(id: string, range: Range, includeTotal: boolean, caller: Caller) {
+  /** A page of the history; of `counted` the total, else the session's. */
+  async page(id: string, range: Range, counted: Range | null, caller: Caller) {
     const { header, rows } = await this.messages.findPage(id, caller.userId, range);
     const { message_count } = verify(header, 'read');
-    const total = includeTotal
-      ? await this.messages.count(id, range)
-      : { count: message_count, capped: false };
+    const total = counted ? await this.messages.count(id, counted) : { count: message_count, capped: false };
     return { rows, messageCount: message_count, total };
   }
 
@@ -88,7 +84,7 @@ export class MessagesService {
       return { messages, messageCount: reason.message_count, replayed: true };
     }
     checkState(append, reason);
-    checkCalls(reason);
+    checkCalls(append, reason);
     return null;
   }
 }
@@ -107,7 +103,7 @@ function checkReplay(append: PreparedAppend, { known }: Explanation): void {
 function checkState({ expectedSeq }: PreparedAppend, { status, message_count }: Explanation): void {
   if (status !== 'active' && status !== 'paused') {
     throw new DomainError('conflict', 'session_not_open', `The session is ${status} and takes no messages.`, {
-      extra: { status },
+      extra: { session_status: status },
     });
   }
   if (expectedSeq !== null && expectedSeq !== message_count) {
@@ -117,10 +113,14 @@ function checkState({ expectedSeq }: PreparedAppend, { status, message_count }: 
   }
 }
 
-function checkCalls({ calls }: Explanation): void {
+function checkCalls(append: PreparedAppend, { calls }: Explanation): void {
   for (const { call_id, seq, answered } of calls) {
     if (seq === null) {
-      const fault = { pointer: '/tool_call_id', detail: `no earlier message calls ${call_id}` };
+      const index = append.messages.findIndex((message) => message.tool_call_id === call_id);
+      const fault = {
+        pointer: `${append.pointers[index]}/tool_call_id`,
+        detail: `no earlier message calls ${call_id}`,
+      };
       throw invalid([fault], 'unknown_tool_call');
     }
     if (answered) throw toolCallAnswered(call_id);

@@ -25,6 +25,14 @@ export interface PreparedMessage {
   bytes: number;
 }
 
+/** What a caller asks to append. */
+export interface AppendRequest {
+  messages: NewMessage[];
+  /** whether they came as a batch, were it of one */
+  isBatch: boolean;
+  expectedSeq: number | null;
+}
+
 /** A request to append, with all that its one statement needs. */
 export interface PreparedAppend {
   messages: PreparedMessage[];
@@ -36,6 +44,8 @@ export interface PreparedAppend {
   answered: string[];
   /** ids made from the `Idempotency-Key`, and the one that a longer request under the same key would have gone on with */
   keyed: { ids: string[]; beyond: string } | null;
+  /** JSON Pointer to each message in the body */
+  pointers: string[];
 }
 
 /**
@@ -44,20 +54,20 @@ export interface PreparedAppend {
  * @throws DomainError `too_large`, `forbidden`, `tool_call_answered`
  */
 export function prepare(
-  input: NewMessage[],
-  expectedSeq: number | null,
+  { messages: input, isBatch, expectedSeq }: AppendRequest,
   caller: Caller,
   key: string | null,
 ): PreparedAppend {
   const keyed = (position: number) => derivedId('append', callerName(caller), key ?? '', position);
-  const pointer = (index: number) => (input.length > 1 ? `/messages/${index}` : '');
+  const pointers = input.map((_, index) => (isBatch ? `/messages/${index}` : ''));
   const messages = input.map((message, index) => {
     const id = message.message_id ?? (key === null ? newId() : keyed(index + 1));
-    return prepareOne(message, index + 1, id, caller, pointer(index));
+    return prepareOne(message, index + 1, id, caller, pointers[index]!);
   });
   const titled = messages.find((message) => message.role === 'user' && textOf(message.content) !== null);
   return {
     messages,
+    pointers,
     expectedSeq,
     title: titled ? { text: makeTitle(textOf(titled.content)!), position: titled.position } : null,
     keyed:

@@ -4,7 +4,7 @@ import { catchError, from, type Observable, switchMap, throwError } from 'rxjs';
 import type { Permission } from '../access/roles.js';
 import { DomainError } from '../common/errors.js';
 import { canonicalId } from '../common/ids.js';
-import { operationOf } from '../http/operation.js';
+import { type OperationSpec, operationOf } from '../http/operation.js';
 import { SessionsService } from './sessions.service.js';
 
 /**
@@ -16,21 +16,25 @@ export class AccessFirstInterceptor implements NestInterceptor {
   constructor(private readonly sessions: SessionsService) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const permission = operationOf(context.getHandler())?.permission as Permission | undefined;
-    if (!permission) return next.handle();
+    const spec = operationOf(context.getHandler());
+    if (!spec?.permission) return next.handle();
     return next.handle().pipe(
       catchError((error: unknown) => {
         const refusal = () => throwError(() => error);
-        return tells(error) ? from(this.check(context, permission)).pipe(switchMap(refusal)) : refusal();
+        return tells(error) ? from(this.check(context, spec)).pipe(switchMap(refusal)) : refusal();
       }),
     );
   }
 
-  private async check(context: ExecutionContext, permission: Permission): Promise<void> {
+  private async check(
+    context: ExecutionContext,
+    { permission, seesDeleted = false }: OperationSpec,
+  ): Promise<void> {
     const { params, caller } = context
       .switchToHttp()
       .getRequest<FastifyRequest<{ Params: { session_id: string } }>>();
-    await this.sessions.check(canonicalId(params.session_id.replaceAll('\0', '')), caller!, permission);
+    const id = canonicalId(params.session_id.replaceAll('\0', ''));
+    await this.sessions.check(id, caller!, permission as Permission, seesDeleted);
   }
 }
 

@@ -23,7 +23,7 @@ export function checkTransition(from: Status, to: Status): void {
     'conflict',
     'invalid_transition',
     `A session that is ${from} cannot become ${to}; it can become: ${allowed.join(', ')}.`,
-    { extra: { status: from, allowed: NEXT[from] } },
+    { extra: { session_status: from, allowed: NEXT[from] } },
   );
 }
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { sharedWith } from '../access/access.sql.js';
-import { boundedPage, COUNT_CAP, type Counted, type PageRequest } from '../common/paging.js';
+import { boundedPage, COUNT_CAP, type Counted, type PageRequest, pageBytes } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { statusOf } from './session.sql.js';
 import type { SessionRow } from './session.view.js';
@@ -45,8 +45,9 @@ export class SessionListRepository {
       ${from(where)}
       order by ${COLUMNS[column].sql} ${direction}, s.key ${direction}
       limit ${add(page.limit + 1)} offset ${add(page.offset ?? 0)}`;
+    const bytes = add(pageBytes(page.offset !== null));
     return this.database.query(
-      { text: boundedPage(text, `sorted_by ${direction}, key ${direction}`) },
+      { text: boundedPage(text, `sorted_by ${direction}, key ${direction}`, bytes) },
       values,
     );
   }

@@ -36,7 +36,8 @@ export class SessionListService {
     const page = pageRequest(query, DEFAULT_LIMIT, scope, keyGuard(query.order));
     const request = { query, user, page };
     const read = await this.sessions.findPage(request);
-    const cut = cutPage(read, page.limit, (row) => encodeCursor(scope, [sortedBy(row), row.key]));
+    const cursorOf = (row: SessionRow) => encodeCursor(scope, [sortedBy(row), row.key]);
+    const cut = cutPage(read, page.limit, cursorOf, page.offset !== null);
     const total = page.includeTotal ? await this.sessions.count(request) : undefined;
     return { request: page, page: { ...cut, total } };
   }

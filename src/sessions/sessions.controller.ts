@@ -45,7 +45,11 @@ export class SessionsController {
     summary: 'Make a session, or get the one that has the id',
     scope: 'sessions:write',
     answers: { 201: sessionView, 200: sessionView },
-    refusals: { 409: ['session_id_taken'], 422: ['owner_required', 'reserved_id', 'read_only'] },
+    refusals: {
+      404: ['session_not_found'],
+      409: ['session_id_taken'],
+      422: ['owner_required', 'reserved_id', 'read_only'],
+    },
     body: {
       example: {
         session_id: 'support-4711',
@@ -74,7 +78,7 @@ export class SessionsController {
     summary: 'List sessions: one’s own, or for a service everybody’s',
     scope: 'sessions:read',
     answers: { 200: sessionsPage },
-    refusals: { 400: ['invalid_cursor'] },
+    refusals: { 400: ['invalid_cursor'], 413: ['page_too_large'] },
   })
   async list(@Query({ schema: sessionsQuery }) query: SessionsQuery, @CurrentCaller() caller: Caller) {
     return toPageView(await this.lists.page(query, query.user_id ?? null, caller));
@@ -103,6 +107,7 @@ export class SessionsController {
   @Get(':session_id')
   @Operation({
     id: 'getSession',
+    seesDeleted: true,
     summary: 'Get a session',
     scope: 'sessions:read',
     permission: 'read',
@@ -162,6 +167,7 @@ export class SessionsController {
   @Delete(':session_id')
   @Operation({
     id: 'deleteSession',
+    seesDeleted: true,
     summary: 'Delete a session: restorable, or for good',
     scope: 'sessions:write',
     permission: 'own',

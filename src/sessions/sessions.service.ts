@@ -31,8 +31,8 @@ export class SessionsService {
   }
 
   /** Whether the caller may do this to the session; told before what is wrong with his input. */
-  async check(id: string, caller: Caller, permission: Permission): Promise<void> {
-    verify(await this.sessions.find(id, caller.userId), permission, true);
+  async check(id: string, caller: Caller, permission: Permission, deletedToo: boolean): Promise<void> {
+    verify(await this.sessions.find(id, caller.userId), permission, deletedToo);
   }
 
   /**

@@ -20,6 +20,7 @@ const Transition = (verb: string, summary: string, permission: Permission) =>
       description: 'The same as PATCH of `status`. In that state already: 200, nothing changes.',
       scope: 'sessions:write',
       permission,
+      seesDeleted: verb === 'restore',
       answers: { 200: sessionView },
       refusals: { 409: ['invalid_transition'] },
       idempotent: true,

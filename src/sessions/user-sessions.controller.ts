@@ -18,7 +18,7 @@ export class UserSessionsController {
     summary: 'List the sessions of one user',
     scope: 'sessions:read',
     answers: { 200: sessionsPage },
-    refusals: { 400: ['invalid_cursor'] },
+    refusals: { 400: ['invalid_cursor'], 413: ['page_too_large'] },
   })
   async list(
     @Param('user_id', { schema: userId }) user: string,

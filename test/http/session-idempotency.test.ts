@@ -200,21 +200,21 @@ function expectOkAnswer(answer: Answer, status: number): Answer {
 
 describe('a transition with Idempotency-Key', () => {
   const CASES = [
-    { verb: 'pause', from: 'active', to: 'paused', then: 'resume', after: 'active' },
-    { verb: 'resume', from: 'paused', to: 'active', then: 'complete', after: 'completed' },
-    { verb: 'complete', from: 'active', to: 'completed', then: 'resume', after: 'active' },
-    { verb: 'crash', from: 'active', to: 'crashed', then: 'archive', after: 'archived' },
-    { verb: 'archive', from: 'active', to: 'archived', then: 'restore', after: 'active' },
-    { verb: 'restore', from: 'archived', to: 'active', then: 'archive', after: 'archived' },
+    { verb: 'pause', from: 'active', to: 'paused', next: 'resume', after: 'active' },
+    { verb: 'resume', from: 'paused', to: 'active', next: 'complete', after: 'completed' },
+    { verb: 'complete', from: 'active', to: 'completed', next: 'resume', after: 'active' },
+    { verb: 'crash', from: 'active', to: 'crashed', next: 'archive', after: 'archived' },
+    { verb: 'archive', from: 'active', to: 'archived', next: 'restore', after: 'active' },
+    { verb: 'restore', from: 'archived', to: 'active', next: 'archive', after: 'archived' },
   ];
 
   it.each(CASES)(
     '$verb has its effect once, whatever came since',
-    async ({ verb, from, to, then, after }) => {
+    async ({ verb, from, to, next, after }) => {
       const { session_id } = await create(api, { status: from });
       const first = await api.post(at(session_id, `/${verb}`), undefined, key);
       expect([first.status, first.body.status, isReplay(first)]).toEqual([200, to, false]);
-      expectOk(await api.post(at(session_id, `/${then}`)));
+      expectOk(await api.post(at(session_id, `/${next}`)));
       const events = await eventTypes(api, session_id);
       const again = await api.post(at(session_id, `/${verb}`), undefined, key);
       expect(expectReplay(again, 200)).toEqual(await read(api, session_id));

@@ -67,7 +67,11 @@ async function fill(owner: Api, count: number): Promise<void> {
       runtime_backend: pick(['unknown', 'local', 'kubernetes'], Math.floor(i / 2)),
       timeout_minutes: i % 9 === 0 ? 60 : null,
     });
-    if (i % 9 === 0) await app.database.pool.query(`update sessions set archived_at = null, state = 'active' where id = $1`, [session_id]);
+    if (i % 9 === 0)
+      await app.database.pool.query(
+        `update sessions set archived_at = null, state = 'active' where id = $1`,
+        [session_id],
+      );
     if (i % 9 === 0) await runOut(app.database, session_id);
     else if (i % 7 === 0) await owner.delete(at(session_id));
     await app.database.pool.query(
@@ -147,9 +151,21 @@ const FILTERS: Record<string, [Params, (s: Session) => boolean][]> = {
     [{ active_before: time(96) }, (s) => s.last_activity_at < time(96)],
     [{ active_after: time(94), active_before: time(98) }, (s) => between(s.last_activity_at, 94, 98)],
   ],
-  q: ['alpha', 'ALPHA', '100%', '%', '_', 'a_1', '\\', 'needle', 'STRASSE', 'straße', 'Äpfel', '🚀', 'xyz'].map(
-    (q): [Params, (s: Session) => boolean] => [{ q }, (s) => contains(s, q)],
-  ),
+  q: [
+    'alpha',
+    'ALPHA',
+    '100%',
+    '%',
+    '_',
+    'a_1',
+    '\\',
+    'needle',
+    'STRASSE',
+    'straße',
+    'Äpfel',
+    '🚀',
+    'xyz',
+  ].map((q): [Params, (s: Session) => boolean] => [{ q }, (s) => contains(s, q)]),
   metadata: [
     [{ 'metadata.n': 5 }, (s) => s.metadata.n === 5 || s.metadata.n === '5'],
     [{ 'metadata.n': '5.0' }, (s) => s.metadata.n === 5],
@@ -219,7 +235,9 @@ describe.each([
 
   it('combines them all', async () => {
     const { caller, path, all } = open();
-    const one = all.find((s) => s.status === 'active' && s.tags.length && s.agent_id && s.title && s.metadata.t)!;
+    const one = all.find(
+      (s) => s.status === 'active' && s.tags.length && s.agent_id && s.title && s.metadata.t,
+    )!;
     const params = {
       status: ['active', 'paused'],
       agent_id: one.agent_id,
@@ -239,7 +257,12 @@ describe.each([
       include_total: true,
     };
     expect(ids(expectOk(await caller.get(path + query(params))).sessions)).toContain(one.session_id);
-    for (const wrong of [{ agent_id: 'x' }, { q: 'x y z' }, { 'metadata.t': 'z' }, { created_after: time(999) }]) {
+    for (const wrong of [
+      { agent_id: 'x' },
+      { q: 'x y z' },
+      { 'metadata.t': 'z' },
+      { created_after: time(999) },
+    ]) {
       expect(expectOk(await caller.get(path + query({ ...params, ...wrong })))).toMatchObject({
         sessions: [],
         total: 0,
@@ -288,14 +311,19 @@ describe('the order', () => {
   });
 
   it('is the most recent activity first when nothing is said', async () => {
-    const expected = sorted(alices.filter((s) => s.status !== 'deleted'), '-last_activity_at');
+    const expected = sorted(
+      alices.filter((s) => s.status !== 'deleted'),
+      '-last_activity_at',
+    );
     expect(ids(expectOk(await api.get(SESSIONS)).sessions)).toEqual(expected);
   });
 
   it.each(ORDERS)('%s holds under filters', async (order) => {
     const params = { order, status: ['active', 'paused', 'deleted'], tags: 'a,b' };
     const expected = sorted(
-      alices.filter((s) => params.status.includes(s.status) && (s.tags.includes('a') || s.tags.includes('b'))),
+      alices.filter(
+        (s) => params.status.includes(s.status) && (s.tags.includes('a') || s.tags.includes('b')),
+      ),
       order,
     );
     expect(expected.length).toBeGreaterThan(5);
@@ -308,7 +336,9 @@ describe('the order', () => {
     const seen: string[] = [];
     let cursor: string | null = null;
     do {
-      const page: Session = expectOk(await user.get(SESSIONS + query({ order, limit: 2, ...(cursor && { cursor }) })));
+      const page: Session = expectOk(
+        await user.get(SESSIONS + query({ order, limit: 2, ...(cursor && { cursor }) })),
+      );
       seen.push(...ids(page.sessions));
       cursor = page.next_cursor;
       if (seen.length < 6) await create(user, { title: 't0 new' });
@@ -330,7 +360,12 @@ describe('pages', () => {
     const plain = expectOk(await service.get(SESSIONS));
     expect(plain.limit).toBe(50);
     for (const absent of ['total', 'page', 'page_size', 'offset']) expect(plain).not.toHaveProperty(absent);
-    for (const [limit, echoed] of [[1, 1], [200, 200], [201, 200], [1_000_000, 200]]) {
+    for (const [limit, echoed] of [
+      [1, 1],
+      [200, 200],
+      [201, 200],
+      [1_000_000, 200],
+    ]) {
       expect(expectOk(await service.get(`${SESSIONS}?limit=${limit}`)).limit).toBe(echoed);
     }
     expect(expectOk(await service.get(`${SESSIONS}?page=1&page_size=500`))).toMatchObject({
@@ -342,7 +377,11 @@ describe('pages', () => {
   it('tell the total when asked by number, or for it', async () => {
     const total = alices.filter((s) => s.status !== 'deleted').length;
     const expected = { total, total_capped: false };
-    expect(expectOk(await api.get(`${SESSIONS}?offset=3&limit=2`))).toMatchObject({ ...expected, offset: 3, limit: 2 });
+    expect(expectOk(await api.get(`${SESSIONS}?offset=3&limit=2`))).toMatchObject({
+      ...expected,
+      offset: 3,
+      limit: 2,
+    });
     expect(expectOk(await api.get(`${SESSIONS}?page=2&page_size=5`))).toMatchObject({
       ...expected,
       page: 2,
@@ -399,19 +438,34 @@ describe('pages', () => {
     }
   });
 
-  it('are shorter when their sessions are large, and the walk complete', async () => {
-    const user = app.api.as(fresh());
-    const large = { x: 'x'.repeat(1_000_000) };
-    const made: string[] = [];
-    for (let i = 0; i < 12; i++) made.push((await create(user, { checkpoint: large })).session_id);
-    const params = { order: 'created_at', limit: 200 };
-    const first = expectOk(await user.get(SESSIONS + query(params)));
-    expect(first.has_more).toBe(true);
-    expect(first.sessions.length).toBeLessThan(12);
-    expect(ids(await walkByCursor(user, SESSIONS, 'sessions', params, false))).toEqual(made);
-    const byPage = await walkByNumber(user, SESSIONS, 'sessions', { order: 'created_at' }, 11, 'page');
-    for (const id of made) await user.delete(at(id, '?permanent=true'));
-    expect(ids(byPage)).toEqual(made);
+  describe('of large sessions', () => {
+    let user: Api;
+    let made: string[];
+
+    beforeAll(async () => {
+      user = app.api.as(fresh());
+      made = [];
+      for (let i = 0; i < 12; i++) {
+        made.push((await create(user, { checkpoint: { x: 'x'.repeat(1_000_000) } })).session_id);
+      }
+    });
+    afterAll(async () => {
+      for (const id of made) await user.delete(at(id, '?permanent=true'));
+    });
+
+    it('are shorter, and the walk complete', async () => {
+      const params = { order: 'created_at', limit: 200 };
+      const first = expectOk(await user.get(SESSIONS + query(params)));
+      expect(first.has_more).toBe(true);
+      expect(first.sessions.length).toBeLessThan(12);
+      expect(ids(await walkByCursor(user, SESSIONS, 'sessions', params, false))).toEqual(made);
+    });
+
+    it.each(['offset', 'page'] as const)('lose none to a walk by %s', async (by) => {
+      expect(ids(await walkByNumber(user, SESSIONS, 'sessions', { order: 'created_at' }, 11, by))).toEqual(
+        made,
+      );
+    });
   });
 
   it.each([
@@ -489,12 +543,14 @@ describe('a cursor', () => {
     expectOk(await service.get(`${of('alice')}?cursor=${alices}`));
   });
 
-  it.each(['x', 'null', Buffer.from('[]').toString('base64url'), Buffer.from('{"a":1}').toString('base64url')])(
-    'that is none of ours is refused: %s',
-    async (cursor) => {
-      expectRefused(await api.get(`${SESSIONS}?cursor=${cursor}`), 400, 'invalid_cursor');
-    },
-  );
+  it.each([
+    'x',
+    'null',
+    Buffer.from('[]').toString('base64url'),
+    Buffer.from('{"a":1}').toString('base64url'),
+  ])('that is none of ours is refused: %s', async (cursor) => {
+    expectRefused(await api.get(`${SESSIONS}?cursor=${cursor}`), 400, 'invalid_cursor');
+  });
 
   it.each([
     ['order=title', [['\0', 1]]],
@@ -570,7 +626,9 @@ describe('whose sessions', () => {
     });
 
     it('lists what others share, and not one’s own', async () => {
-      const { sessions } = expectOk(await app.api.as(me).get(`${SESSIONS}?shared_with_me=true&order=created_at`));
+      const { sessions } = expectOk(
+        await app.api.as(me).get(`${SESSIONS}?shared_with_me=true&order=created_at`),
+      );
       expect(ids(sessions)).toEqual(Object.values(shared));
       for (const path of [SESSIONS, `${SESSIONS}?shared_with_me=false`, of(me)]) {
         const own = expectOk(await app.api.as(me).get(path)).sessions;
@@ -586,9 +644,11 @@ describe('whose sessions', () => {
       expect(await list({ order: 'title' })).toEqual([shared.editor, shared.manager, shared.viewer]);
       expect(await list({ q: 'own' })).toEqual([]);
       const params = { shared_with_me: true, order: '-title', limit: 1 };
-      expect(ids(await walkByCursor(mine, SESSIONS, 'sessions', params))).toEqual(
-        [shared.viewer, shared.manager, shared.editor],
-      );
+      expect(ids(await walkByCursor(mine, SESSIONS, 'sessions', params))).toEqual([
+        shared.viewer,
+        shared.manager,
+        shared.editor,
+      ]);
     });
 
     it('is of the user a service names', async () => {

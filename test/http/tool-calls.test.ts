@@ -35,9 +35,15 @@ const links = async (): Promise<Record<number, number>> =>
 
 describe('tool calls', () => {
   it.each([
-    ['as models make them', { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{"b":1,"a":"é"}' } }],
+    [
+      'as models make them',
+      { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{"b":1,"a":"é"}' } },
+    ],
     ['with id last', { type: 'function', function: { name: 'f', arguments: '' }, id: 'call_1' }],
-    ['with arguments as JSON', { z: 0, id: 'toolu_1', input: { z: [1, { y: null, a: true }], a: 1.5, '': {} }, name: 'f' }],
+    [
+      'with arguments as JSON',
+      { z: 0, id: 'toolu_1', input: { z: [1, { y: null, a: true }], a: 1.5, '': {} }, name: 'f' },
+    ],
     ['with an id of 255 characters', { id: 'é'.repeat(255) }],
     ['with an odd id', { id: ' a"b\\c/d ' }],
   ])('are given back byte for byte: %s', async (_, call) => {
@@ -47,7 +53,10 @@ describe('tool calls', () => {
     expect(JSON.stringify((await history())[0].tool_calls)).toBe(expected);
     expect((await api.get(at(id, '/messages/m'))).text).toContain(`"tool_calls":${expected}`);
     expect(JSON.stringify(expectOk(await post(body)).tool_calls)).toBe(expected);
-    expect(await append(api, id, answers(call.id))).toMatchObject({ tool_call_id: call.id, tool_call_seq: 1 });
+    expect(await append(api, id, answers(call.id))).toMatchObject({
+      tool_call_id: call.id,
+      tool_call_seq: 1,
+    });
   });
 
   it('come with many ids', async () => {
@@ -73,7 +82,14 @@ describe('an answer is linked to its call', () => {
     const { messages } = await append(api, id, {
       messages: [calls('a', 'b'), answers('b'), answers('a'), text(), calls('c'), answers('c')],
     });
-    expect(messages.map((m: { tool_call_seq: number }) => m.tool_call_seq)).toEqual([null, 2, 2, null, null, 6]);
+    expect(messages.map((m: { tool_call_seq: number }) => m.tool_call_seq)).toEqual([
+      null,
+      2,
+      2,
+      null,
+      null,
+      6,
+    ]);
     expect(await links()).toEqual({ 3: 2, 4: 2, 7: 6 });
   });
 
@@ -178,7 +194,9 @@ describe('an unknown call', () => {
       'select call_id from tool_calls join sessions s on s.key = session_key where s.id = $1 order by 1',
       [id],
     );
-    expect(rows.map((row) => row.call_id)).toEqual(before.flatMap((m) => m.tool_calls.map((c) => c.id)).sort());
+    expect(rows.map((row) => row.call_id)).toEqual(
+      before.flatMap((m) => m.tool_calls.map((c) => c.id)).sort(),
+    );
   });
 
   it('is pointed to', async () => {
@@ -213,7 +231,9 @@ describe('at the same moment', () => {
 
   it('20 answers to one call: exactly one gets in', async () => {
     await append(api, id, calls('c'));
-    const all = await atOnce(20, (i) => post(i % 2 ? answers('c', `${i}`) : { messages: [text(), answers('c')] }));
+    const all = await atOnce(20, (i) =>
+      post(i % 2 ? answers('c', `${i}`) : { messages: [text(), answers('c')] }),
+    );
     expect(all.map((a) => a.status).sort()).toEqual([201, ...Array(19).fill(409)]);
   });
 
@@ -229,14 +249,19 @@ describe('at the same moment', () => {
       const session = await create(api);
       const messages = at(session.session_id, '/messages');
       await append(api, session.session_id, calls('c'));
-      const [again, answer] = await Promise.all([api.post(messages, calls('c')), api.post(messages, answers('c'))]);
+      const [again, answer] = await Promise.all([
+        api.post(messages, calls('c')),
+        api.post(messages, answers('c')),
+      ]);
       expect([again.status, answer.status]).toEqual([201, 201]);
       expect(answer.body.tool_call_seq).toBe(again.body.seq < answer.body.seq ? again.body.seq : 1);
     }
   });
 
   it('whole turns by many writers keep their links', async () => {
-    const turn = (i: number) => ({ messages: [calls(`own-${i}`, 'same'), answers('same'), answers(`own-${i}`)] });
+    const turn = (i: number) => ({
+      messages: [calls(`own-${i}`, 'same'), answers('same'), answers(`own-${i}`)],
+    });
     const all = await atOnce(20, (i) => post(turn(i)));
     expect(all.map((a) => a.status)).toEqual(Array(20).fill(201));
     for (const { body } of all) {
