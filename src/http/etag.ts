@@ -14,5 +14,5 @@ export function ifMatch(header: string | undefined): Allowed {
   if (tags.some((tag) => tag === undefined)) {
     throw invalid([{ pointer: 'If-Match', detail: 'give an ETag such as "3", or *' }]);
   }
-  return tags.map(Number);
+  return tags as string[];
 }

@@ -71,7 +71,9 @@ function sharedRefusals(spec: OperationSpec): Record<number, string[]> {
   };
   if (spec.permission) codes[404] = ['session_not_found', 'session_deleted'];
   if (spec.versioned === 'write') codes[412] = ['version_mismatch'];
-  if (spec.body)
-    Object.assign(codes, { 413: ['too_large', 'body_too_large'], 415: ['unsupported_media_type'] });
+  if (spec.body || spec.idempotent || spec.versioned === 'write') {
+    codes[413] = ['body_too_large', ...(spec.body ? ['too_large'] : [])];
+    codes[415] = ['unsupported_media_type'];
+  }
   return codes;
 }

@@ -1,4 +1,11 @@
-import { boundedPage, type Counted, cutPage, decodeCursor, encodeCursor } from '../../src/common/paging.js';
+import {
+  boundedPage,
+  type Counted,
+  cutPage,
+  decodeCursor,
+  encodeCursor,
+  pageBytes,
+} from '../../src/common/paging.js';
 
 const isNumber = (key: unknown): key is number => typeof key === 'number';
 const raw = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
