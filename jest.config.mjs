@@ -25,5 +25,6 @@ export default {
   transformIgnorePatterns: ['/node_modules/(?!content-disposition/)'],
   globalSetup: '<rootDir>/test/setup/global-setup.mjs',
   globalTeardown: '<rootDir>/test/setup/global-teardown.mjs',
+  maxWorkers: 2,
   testTimeout: 60_000,
 };
