@@ -32,6 +32,9 @@ export class MessagesController {
   @Operation({
     id: 'appendMessages',
     summary: 'Append one message, or a batch: all or nothing, exactly once, in order',
+    description:
+      'A message with a `message_id` is told apart by that; for one without, the id is made from caller, ' +
+      '`Idempotency-Key` and position, so that a repeated request meets its own messages.',
     scope: 'sessions:write',
     permission: 'work',
     answers: { 201: appendedView, 200: appendedView },

@@ -41,6 +41,7 @@ export class SessionEditsService {
       this.checkTimeout(input.timeout_minutes);
       const timeout =
         input.timeout_minutes === null ? (this.config.SESSION_TTL_MINUTES ?? null) : input.timeout_minutes;
+      if (row.user_id === null && input.agent_id === null) throw ownerRequired('/agent_id');
       return this.apply(row, planEdit(row, { ...input, timeout_minutes: timeout }, merge), caller);
     });
   }
@@ -155,6 +156,10 @@ export class SessionEditsService {
     return this.sessions.save(row, plan.session, plan.details, eventsOf(row, plan), caller.userId);
   }
 }
+
+/** Somebody owns every session: a user, or the agent of one without. */
+export const ownerRequired = (pointer: string) =>
+  invalid([{ pointer, detail: 'names the owner: a service gives user_id, or agent_id' }], 'owner_required');
 
 const DELETED = { deleted_at: NOW, deleted_reason: 'requested' } as const;
 

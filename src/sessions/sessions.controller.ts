@@ -26,7 +26,7 @@ import { SessionsService } from './sessions.service.js';
 
 const EDIT = {
   answers: { 200: sessionView },
-  refusals: { 409: ['invalid_transition'], 422: ['read_only'] },
+  refusals: { 409: ['invalid_transition'], 422: ['read_only', 'owner_required'] },
   versioned: 'write',
 } satisfies Partial<OperationSpec>;
 

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type Permission } from '../access/roles.js';
 import { verify } from '../access/verify.js';
 import { type Caller, isService } from '../common/caller.js';
-import { DomainError, forbidden, invalid } from '../common/errors.js';
+import { DomainError, forbidden } from '../common/errors.js';
 import { newId } from '../common/ids.js';
 import { checkSize } from '../common/json.js';
 import { CONFIG, type Config } from '../config/config.js';
@@ -10,7 +10,7 @@ import { Database } from '../database/database.js';
 import type { NewEvent } from '../events/events.sql.js';
 import { type Answer, type Effect, IdempotencyService } from '../idempotency/idempotency.service.js';
 import type { SessionRow } from './session.view.js';
-import { SessionEditsService } from './session-edits.service.js';
+import { ownerRequired, SessionEditsService } from './session-edits.service.js';
 import { type NewSession, SessionsRepository } from './sessions.repository.js';
 import { CHECKPOINT_KIB, type CreateSession, DOCUMENT_KIB, type ResumeSession } from './sessions.schemas.js';
 
@@ -139,10 +139,7 @@ export class SessionsService {
     const user_id = caller.userId ?? input.user_id ?? null;
     const agent_id = input.agent_id ?? null;
     if (user_id === null && agent_id === null) {
-      throw invalid(
-        [{ pointer: '/user_id', detail: 'a service names the owner: user_id, or agent_id' }],
-        'owner_required',
-      );
+      throw ownerRequired('/user_id');
     }
     return { user_id, agent_id };
   }

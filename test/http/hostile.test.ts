@@ -31,6 +31,9 @@ const BODY_LIMIT_MB = 2;
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const inSession = ({ path }: HostileOperation) => path.includes('{session_id}');
+/** The body is that of an earlier operation, which has been through everything. */
+const hasTwin = ({ id, body }: HostileOperation) =>
+  operations.find((other) => JSON.stringify(other.body) === JSON.stringify(body))!.id !== id;
 const isNested = (pointer: string) => pointer.lastIndexOf('/') > 0;
 const parameters = (operation: HostileOperation, place: string) =>
   operation.parameters.filter((parameter) => parameter.in === place).map(({ name }) => name);
@@ -62,7 +65,10 @@ describe.each(operations)('$id', (operation) => {
   if (takesBody) {
     test('a hostile value in every member of the body', async () => {
       const cases = bodiesWithHole(operation).flatMap(({ pointer, around: [before, after] }) =>
-        (isNested(pointer) ? FEW_JSON_VALUES : [...JSON_VALUES, ...LARGE_JSON_VALUES]).map((value) => ({
+        (isNested(pointer) || hasTwin(operation)
+          ? FEW_JSON_VALUES
+          : [...JSON_VALUES, ...LARGE_JSON_VALUES]
+        ).map((value) => ({
           what: `${pointer} = ${value.slice(0, 60)}`,
           body: Buffer.from(before + value + after),
           headers: JSON_TYPE,
@@ -119,7 +125,11 @@ describe.each(operations)('$id', (operation) => {
     test('a body where none is taken', () =>
       attack(
         operation,
-        Object.entries(NO_OBJECTS).map(([what, body]) => ({ what, body, headers: JSON_TYPE })),
+        ['null', 'half an object', 'invalid UTF-8', '65 levels'].map((what) => ({
+          what,
+          body: NO_OBJECTS[what]!,
+          headers: JSON_TYPE,
+        })),
       ));
   }
 
