@@ -18,6 +18,7 @@ export const CONTENT_KIB = 1024;
 export const METADATA_KIB = 64;
 const MAX_BATCH = 1000;
 const MAX_CALLS = 256;
+const MAX_PARTS = 1000;
 
 const callId = z.string().min(1).max(255);
 
@@ -48,11 +49,12 @@ const fields = {
     .meta({ description: 'for a service: whose message it is; default: the owner’s' }),
   role: z.enum(ROLES),
   content: z
-    .union([z.string(), z.array(part)])
+    .union([z.string(), z.array(part).max(MAX_PARTS)])
     .nullable()
     .optional()
     .meta({
-      description: 'text, or typed parts; null or absent only beside `tool_calls`. At most 1 MiB',
+      description:
+        'text, or typed parts; null or absent only beside `tool_calls`. At most 1 MiB, 1,000 parts',
     }),
   message_type: z.enum(MESSAGE_TYPES).default('chat'),
   tool_calls: z.array(toolCall).min(1).max(MAX_CALLS).nullable().optional(),
