@@ -37,23 +37,30 @@ export const jsonObject = (maxKiB: number) =>
     .custom<JsonObject>(isObject, 'must be a JSON object')
     .meta({ type: 'object', additionalProperties: true, description: `at most ${maxKiB} KiB as JSON` });
 
-/** A JSON object that keeps its members as they come, in their order, and must have this text among them. */
-export const objectNaming = <Member extends string>(member: Member, maxLength: number) =>
+/**
+ * A list of JSON objects that keep their members as they come, in their order, each with this text among them. Only
+ * the first fault is told: to work out a million of them would cost more than the request is worth.
+ */
+export const objectsNaming = <Member extends string>(member: Member, maxLength: number, maxItems: number) =>
   z
-    .custom<Record<Member, string>>(isObject, 'must be an object')
-    .superRefine((object, ctx) => {
-      if (isText(object[member], maxLength)) return;
-      ctx.addIssue({
-        code: 'custom',
-        path: [member],
-        message: `must be a text of 1 to ${maxLength} characters`,
-      });
+    .custom<Record<Member, string>[]>(Array.isArray, 'must be a list')
+    .superRefine((list, ctx) => {
+      const fault = (path: PropertyKey[], message: string) => ctx.addIssue({ code: 'custom', path, message });
+      if (list.length > maxItems) return fault([], `must have at most ${maxItems} items`);
+      const index = list.findIndex((item) => !isObject(item) || !isText(item[member], maxLength));
+      if (index < 0) return;
+      if (isObject(list[index])) fault([index, member], `must be a text of 1 to ${maxLength} characters`);
+      else fault([index], 'must be an object');
     })
     .meta({
-      type: 'object',
-      properties: { [member]: { type: 'string', minLength: 1, maxLength } },
-      required: [member],
-      additionalProperties: true,
+      type: 'array',
+      maxItems,
+      items: {
+        type: 'object',
+        properties: { [member]: { type: 'string', minLength: 1, maxLength } },
+        required: [member],
+        additionalProperties: true,
+      },
     });
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);

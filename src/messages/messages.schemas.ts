@@ -6,7 +6,7 @@ import {
   chosenId,
   integer,
   jsonObject,
-  objectNaming,
+  objectsNaming,
   offsetQuery,
   printableName,
   timestamp,
@@ -22,12 +22,12 @@ const MAX_PARTS = 1000;
 
 const callId = z.string().min(1).max(255);
 
-const toolCall = objectNaming('id', 255).meta({
-  description: 'as the model made it',
-  example: { id: 'call_1', type: 'function', function: { name: 'find_invoice', arguments: '{"id":4711}' } },
+const toolCalls = objectsNaming('id', 255, MAX_CALLS).meta({
+  description: 'as the model made them',
+  example: [{ id: 'call_1', type: 'function', function: { name: 'find_invoice', arguments: '{"id":4711}' } }],
 });
 
-const part = objectNaming('type', 100);
+const parts = objectsNaming('type', 100, MAX_PARTS);
 
 /** US dollars; more than ten decimals could not be kept exactly. */
 const money = z
@@ -48,16 +48,11 @@ const fields = {
     .optional()
     .meta({ description: 'for a service: whose message it is; default: the owner’s' }),
   role: z.enum(ROLES),
-  content: z
-    .union([z.string(), z.array(part).max(MAX_PARTS)])
-    .nullable()
-    .optional()
-    .meta({
-      description:
-        'text, or typed parts; null or absent only beside `tool_calls`. At most 1 MiB, 1,000 parts',
-    }),
+  content: z.union([z.string(), parts]).nullable().optional().meta({
+    description: 'text, or typed parts; null or absent only beside `tool_calls`. At most 1 MiB, 1,000 parts',
+  }),
   message_type: z.enum(MESSAGE_TYPES).default('chat'),
-  tool_calls: z.array(toolCall).min(1).max(MAX_CALLS).nullable().optional(),
+  tool_calls: toolCalls.nullable().optional(),
   tool_call_id: callId
     .nullable()
     .optional()
@@ -86,6 +81,7 @@ function checkRole(message: Fields, ctx: z.RefinementCtx): void {
     fault('tool_call_id', 'a tool message names the call it answers');
   if (message.role !== 'tool' && message.tool_call_id)
     fault('tool_call_id', 'only a tool message answers a call');
+  if (message.tool_calls?.length === 0) fault('tool_calls', 'must have an item, or be left out');
   if (message.role !== 'assistant' && message.tool_calls)
     fault('tool_calls', 'only an assistant message makes calls');
   if ((message.content ?? null) === null && !message.tool_calls)

@@ -66,6 +66,9 @@ function send(method: string, path: string, headers: Pairs = [], body?: string):
   });
 }
 
+/** The header that names the user. */
+const mine = (): Pairs => [['X-User-ID', user]];
+
 /** Who the service takes the caller for: the owner of what he makes. */
 async function whoIs(caller: Api): Promise<string | null> {
   return (await create(caller)).user_id;
@@ -135,8 +138,7 @@ describe('routes', () => {
 
   it('answer HEAD like GET, without the body, to the same callers', async () => {
     const { session_id: id } = await create(api);
-    const mine: Pairs = [['X-User-ID', user]];
-    const [got, head] = [await send('GET', at(id), mine), await send('HEAD', at(id), mine)];
+    const [got, head] = [await send('GET', at(id), mine()), await send('HEAD', at(id), mine())];
     expect({ status: head.status, etag: head.headers.etag }).toEqual({ status: 200, etag: got.headers.etag });
     expect(head.body).toHaveLength(0);
     expect((await send('HEAD', at(id))).status).toBe(401);
@@ -291,6 +293,15 @@ describe('a problem', () => {
   });
 });
 
+describe('a request that cannot be read as HTTP', () => {
+  it('is a problem too: headers that are too large', async () => {
+    const answer = await send('GET', SESSIONS, [...mine(), ['X-Large', 'x'.repeat(20_000)]]);
+    expect(answer.status).toBe(431);
+    expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+    expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 431, code: expect.any(String) });
+  });
+});
+
 describe('what is not known', () => {
   it.each([
     ['POST', () => SESSIONS, {}],
@@ -320,16 +331,45 @@ describe('what is not known', () => {
     expect(answer.body.errors[0].pointer).toBe('/messages/1/unheard_of');
   });
 
-  it.each(['', '/messages', '/events'])('is refused in the query of a session’s %j', async (under) => {
+  it.each([
+    ['GET', '/api/v1/sessions'],
+    ['POST', '/api/v1/sessions', {}],
+    ['POST', '/api/v1/sessions/resume', { create: true }],
+    ['GET', '/api/v1/users/{user}/sessions'],
+    ['GET', '/api/v1/events'],
+    ['GET', '/api/v1/sessions/{id}'],
+    ['PUT', '/api/v1/sessions/{id}', { title: 'x' }],
+    ['PATCH', '/api/v1/sessions/{id}', { title: 'x' }],
+    ['DELETE', '/api/v1/sessions/{id}'],
+    ...['pause', 'resume', 'crash', 'complete', 'archive', 'restore'].map((verb) => [
+      'POST',
+      `/api/v1/sessions/{id}/${verb}`,
+    ]),
+    ['POST', '/api/v1/sessions/{id}/messages', { role: 'user', content: 'x' }],
+    ['GET', '/api/v1/sessions/{id}/messages'],
+    ['GET', '/api/v1/sessions/{id}/messages/{message}'],
+    ['GET', '/api/v1/sessions/{id}/events'],
+  ] as [string, string, object?][])('is refused in the query of %s %s', async (method, template, body) => {
     const { session_id: id } = await create(api);
-    const answer = await api.get(at(id, `${under}?unheard_of=1`));
+    const { message_id } = await append(api, id, { role: 'system', content: 'x' });
+    const before = expectOk(await api.get(at(id)));
+    const path = template.replace('{id}', id).replace('{user}', user).replace('{message}', message_id);
+    const answer = await api.call(method, `${path}?unheard_of=1`, { body });
     expectRefused(answer, 422, 'invalid');
-    expect(answer.body.errors[0].pointer).toBe('?unheard_of');
+    expect(answer.body.errors).toEqual([{ pointer: '?unheard_of', detail: expect.stringMatching(/\S/) }]);
+    expect(expectOk(await api.get(at(id)))).toEqual(before);
   });
 
-  it.each(['/api/v1/sessions', '/api/v1/events'])('is refused in the query of %s', async (path) => {
-    expectRefused(await api.get(`${path}?unheard_of=1`), 422, 'invalid');
-  });
+  it.each(['pause', 'resume', 'crash', 'complete', 'archive', 'restore'])(
+    'is refused in a body for %s, which has no fields',
+    async (verb) => {
+      const { session_id: id } = await create(api);
+      const before = expectOk(await api.get(at(id)));
+      expectRefused(await api.post(at(id, `/${verb}`), { unheard_of: 1 }), 422, 'invalid');
+      expect(expectOk(await api.get(at(id)))).toEqual(before);
+      expectOk(await api.post(at(id, `/${verb}`), {}));
+    },
+  );
 });
 
 describe('limit', () => {
@@ -613,7 +653,15 @@ describe('media types', () => {
   it('need not be named where there is no body', async () => {
     const { session_id: id } = await create(api);
     for (const path of [SESSIONS, at(id, '/pause')])
-      expect((await send('POST', path, [['X-User-ID', user]])).status).toBeLessThan(300);
+      expect((await send('POST', path, [...mine(), ['Content-Length', '0']])).status).toBeLessThan(300);
+  });
+
+  it('may be named where there is no body', async () => {
+    const { session_id: id } = await create(api);
+    for (const path of [SESSIONS, at(id, '/pause')])
+      expect((await api.post(path, undefined, { 'content-type': 'application/json' })).status).toBeLessThan(
+        300,
+      );
   });
 
   it('a body without one is refused', async () => {
@@ -648,17 +696,16 @@ describe('gzip', () => {
     const { session_id: id } = await create(api);
     const content = 'All work and no play. '.repeat(200);
     await append(api, id, { role: 'user', content });
-    const mine: Pairs = [['X-User-ID', user]];
     const path = at(id, '/messages');
-    const packed = await send('GET', path, [...mine, ['Accept-Encoding', 'gzip']]);
-    const plain = await send('GET', path, mine);
+    const packed = await send('GET', path, [...mine(), ['Accept-Encoding', 'gzip']]);
+    const plain = await send('GET', path, mine());
     expect(packed.headers['content-encoding']).toBe('gzip');
     expect(packed.headers.vary?.toLowerCase()).toContain('accept-encoding');
     expect(packed.headers['content-type']).toMatch(/^application\/json/);
     expect(packed.body.length).toBeLessThan(plain.body.length);
     expect(plain.headers['content-encoding']).toBeUndefined();
     expect(JSON.parse(gunzipSync(packed.body).toString())).toEqual(JSON.parse(plain.body.toString()));
-    const small = await send('GET', at('missing'), [...mine, ['Accept-Encoding', 'gzip']]);
+    const small = await send('GET', at('missing'), [...mine(), ['Accept-Encoding', 'gzip']]);
     expect(small.headers['content-encoding']).toBeUndefined();
   });
 });
@@ -736,8 +783,8 @@ describe('CORS', () => {
 });
 
 describe('without a credential, without a prefix', () => {
-  it('/docs is a page, with all it loads', async () => {
-    const page = await fetch(`${app.url}/docs`);
+  it.each(['/docs', '/docs/'])('%s is a page, with all it loads', async (where) => {
+    const page = await fetch(app.url + where);
     const html = await page.text();
     expect(page.status).toBe(200);
     expect(page.headers.get('content-type')).toMatch(/^text\/html/);
@@ -745,7 +792,7 @@ describe('without a credential, without a prefix', () => {
     const parts = [...html.matchAll(/(?:src|href)="([^"]+\.(?:js|css))"/g)].map(([, path]) => path!);
     expect(parts.length).toBeGreaterThan(0);
     for (const path of parts) {
-      const part = await fetch(new URL(path, `${app.url}/docs/`));
+      const part = await fetch(new URL(path, app.url + where));
       expect({ path, status: part.status, empty: (await part.text()) === '' }).toEqual({
         path,
         status: 200,
