@@ -45,7 +45,9 @@ export const objectsNaming = <Member extends string>(member: Member, maxLength: 
   z
     .custom<Record<Member, string>[]>(Array.isArray, 'must be a list')
     .superRefine((list, ctx) => {
-      const fault = (path: PropertyKey[], message: string) => ctx.addIssue({ code: 'custom', path, message });
+      // not to be continued: what looks at the whole body next may trust the list
+      const fault = (path: PropertyKey[], message: string) =>
+        ctx.addIssue({ code: 'custom', path, message, continue: false });
       if (list.length > maxItems) return fault([], `must have at most ${maxItems} items`);
       const index = list.findIndex((item) => !isObject(item) || !isText(item[member], maxLength));
       if (index < 0) return;
