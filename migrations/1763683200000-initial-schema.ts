@@ -108,6 +108,7 @@ create table messages (
   session_key bigint not null,
   seq bigint not null,
   message_id text collate "C" not null,
+  request_digest uuid,
   user_id text collate "C",
   role text not null,
   content json,

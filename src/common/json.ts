@@ -12,17 +12,19 @@ const malformed = (detail: string) => new DomainError('malformed', 'malformed_js
 
 /**
  * Parses a body strictly. What is not UTF-8 or not JSON is `malformed`; what PostgreSQL or JavaScript could not
- * keep as it is (NUL, lone surrogates, numbers beyond a double, `__proto__`, more than 64 levels) is `invalid`,
- * with a pointer to it.
+ * keep as it is (NUL, lone surrogates, integers that a double would round, `__proto__`, more than 64 levels) is
+ * `invalid`, with a pointer to it.
  */
 export function parseJson(body: Uint8Array): Json {
+  let text: string;
   let value: Json;
   try {
-    value = JSON.parse(utf8.decode(body));
+    text = utf8.decode(body);
+    value = JSON.parse(text);
   } catch {
     throw malformed('The body is not valid JSON in UTF-8.');
   }
-  const fault = firstFault(value, '', 1);
+  const fault = firstFault(value, '', 1, roundedIntegers(text));
   if (fault) {
     throw new DomainError('invalid', 'invalid', `${fault.pointer || '/'}: ${fault.detail}`, {
       errors: [fault],
@@ -31,32 +33,65 @@ export function parseJson(body: Uint8Array): Json {
   return value;
 }
 
-/** The first thing in a value that cannot be stored as it is, or null. */
-export function firstFault(value: unknown, pointer: string, depth: number): Fault | null {
-  if (typeof value === 'string') return textFault(value, pointer);
-  if (typeof value === 'number') {
-    return Number.isFinite(value) ? null : { pointer, detail: 'number out of range' };
+const NONE: ReadonlySet<number> = new Set();
+
+/**
+ * What became of the integers that a double cannot hold digit for digit. They are rare, so the text is only walked
+ * through when it has a long run of digits somewhere.
+ */
+function roundedIntegers(text: string): ReadonlySet<number> {
+  if (!/\d{16}/.test(text)) return NONE;
+  const rounded = new Set<number>();
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]!;
+    if (char === '"') at = endOfString(text, at);
+    if (char !== '-' && (char < '0' || char > '9')) continue;
+    NUMBER.lastIndex = at;
+    const [digits] = NUMBER.exec(text)!;
+    const isInteger = digits.length >= 16 && /^-?\d+$/.test(digits);
+    if (isInteger && String(Number(digits)) !== digits) rounded.add(Number(digits));
+    at += digits.length - 1;
   }
+  return rounded;
+}
+
+const NUMBER = /[-+.\deE]+/y;
+
+/** Where the string that begins here ends; a quote behind an odd number of backslashes belongs to it. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
+    let before = end - 1;
+    while (text[before] === '\\') before--;
+    if ((end - before) % 2 === 1) return end;
+  }
+}
+
+/** The first thing in a value that cannot be stored as it is, or null. */
+export function firstFault(value: unknown, pointer: string, depth: number, rounded = NONE): Fault | null {
+  if (typeof value === 'string') return textFault(value, pointer);
+  if (typeof value === 'number') return numberFault(value, pointer, rounded);
   if (value === null || typeof value !== 'object') return null;
   if (depth > MAX_DEPTH) return { pointer, detail: `more than ${MAX_DEPTH} levels deep` };
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
-      const fault = firstFault(value[i], `${pointer}/${i}`, depth + 1);
+      const fault = firstFault(value[i], `${pointer}/${i}`, depth + 1, rounded);
       if (fault) return fault;
     }
     return null;
   }
-  for (const key of Object.keys(value)) {
-    const fault = memberFault(value as Record<string, unknown>, key, pointer, depth);
+  for (const [key, member] of Object.entries(value)) {
+    const at = `${pointer}/${escapePointer(key)}`;
+    if (key === '__proto__') return { pointer: at, detail: 'this member name is not accepted' };
+    const fault = textFault(key, at) ?? firstFault(member, at, depth + 1, rounded);
     if (fault) return fault;
   }
   return null;
 }
 
-function memberFault(object: Record<string, unknown>, key: string, parent: string, depth: number) {
-  const pointer = `${parent}/${escapePointer(key)}`;
-  if (key === '__proto__') return { pointer, detail: 'this member name is not accepted' };
-  return textFault(key, pointer) ?? firstFault(object[key], pointer, depth + 1);
+function numberFault(value: number, pointer: string, rounded: ReadonlySet<number>): Fault | null {
+  if (!Number.isFinite(value)) return { pointer, detail: 'number out of range' };
+  if (rounded.has(value)) return { pointer, detail: 'would be rounded: send so large an integer as text' };
+  return null;
 }
 
 /** NUL and lone surrogates are no text: PostgreSQL cannot hold the one, UTF-8 not the other. */

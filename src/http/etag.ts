@@ -1,8 +1,12 @@
+import type { FastifyReply } from 'fastify';
 import { invalid } from '../common/errors.js';
 import type { Allowed } from '../common/version.js';
 
-/** A resource's version as an entity tag. */
-export const etag = (version: number): string => `"${version}"`;
+/** Answers the row, with its version as entity tag. */
+export function tagged<Row extends { version: number }>(reply: FastifyReply, row: Row): Row {
+  reply.header('etag', `"${row.version}"`);
+  return row;
+}
 
 /**
  * The versions an `If-Match` header allows; null: any (no header, or `*`).

@@ -29,7 +29,10 @@ export function buildOpenApi(app: INestApplication, version: string): OpenAPIObj
     }),
   });
   document.paths = Object.fromEntries(
-    Object.entries(document.paths as Tree).map(([path, item]) => [publicPath(path, item), item]),
+    Object.entries(document.paths as Tree).map(([path, item]) => [
+      publicPath(path, item),
+      inUsualOrder(item),
+    ]),
   );
   forEachOperation(document, (operation) => complete(operation, schemas));
   document.components.schemas = sortKeys(schemas);
@@ -58,6 +61,11 @@ function publicPath(path: string, item: Tree): string {
   const operation = Object.values<Tree>(item)[0];
   return operationById(operation.operationId)?.scope === null ? path : `/api/v1${path}`;
 }
+
+const inUsualOrder = (item: Tree) =>
+  Object.fromEntries(METHODS.filter((method) => method in item).map((method) => [method, item[method]]));
+
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
 
 function complete(operation: Tree, schemas: Record<string, JsonSchema>): void {
   const spec = operationById(operation.operationId)!;
@@ -99,7 +107,10 @@ function requestBody(operation: Tree, body: NonNullable<OperationSpec['body']>):
   const schema = Object.values<Tree>(operation.requestBody.content)[0].schema;
   const content = { schema, example: body.example };
   const mediaTypes = body.mediaTypes ?? ['application/json'];
-  return { required: false, content: Object.fromEntries(mediaTypes.map((type) => [type, content])) };
+  return {
+    required: body.required ?? false,
+    content: Object.fromEntries(mediaTypes.map((type) => [type, content])),
+  };
 }
 
 function responses(spec: OperationSpec, schemas: Record<string, JsonSchema>): Tree {

@@ -1,7 +1,8 @@
-import { applyDecorators, HttpCode, SetMetadata } from '@nestjs/common';
+import { applyDecorators, HttpCode, SetMetadata, UseInterceptors } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import type { z } from 'zod';
 import type { Scope } from '../common/caller.js';
+import { UndeclaredInputInterceptor } from './undeclared-input.interceptor.js';
 
 /** What a route says of itself: guards act on it, the OpenAPI document tells it. */
 export interface OperationSpec {
@@ -20,7 +21,7 @@ export interface OperationSpec {
   /** status → codes it is refused with, beside those that all routes of its kind share */
   refusals?: Record<number, string[]>;
   /** takes a body; its example */
-  body?: { example: unknown; mediaTypes?: string[] };
+  body?: { example: unknown; required?: boolean; mediaTypes?: string[] };
   /** takes `Idempotency-Key` */
   idempotent?: boolean;
   /** answers `ETag`; one that writes takes `If-Match` too */
@@ -42,6 +43,7 @@ export function Operation(spec: OperationSpec): MethodDecorator {
     SetMetadata(OPERATION, spec),
     HttpCode(Number(Object.keys(spec.answers)[0])),
     ApiOperation({ operationId: spec.id, summary: spec.summary }),
+    ...(spec.scope === null ? [] : [UseInterceptors(UndeclaredInputInterceptor)]),
   );
 }
 
@@ -66,7 +68,9 @@ function sharedRefusals(spec: OperationSpec): Record<number, string[]> {
     400: ['malformed_request', ...(spec.body ? ['malformed_json'] : [])],
     401: ['unauthenticated', 'unknown_api_key', 'unknown_gateway', 'invalid_user_id'],
     403: ['forbidden'],
+    408: ['request_timeout'],
     422: ['invalid', ...(spec.idempotent ? ['key_reused'] : [])],
+    431: ['headers_too_large'],
     503: ['database_unavailable', 'shutting_down'],
   };
   if (spec.permission) codes[404] = ['session_not_found', 'session_deleted'];

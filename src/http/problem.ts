@@ -1,6 +1,9 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { ConnectionError, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { DomainError, type ErrorKind } from '../common/errors.js';
+import { newId } from '../common/ids.js';
 
 /** The one table from a refusal's kind to HTTP. */
 export const STATUS: Record<ErrorKind, number> = {
@@ -21,11 +24,13 @@ const TITLES: Record<number, string> = {
   401: 'Who are you?',
   403: 'Not allowed',
   404: 'Not found',
+  408: 'Too slow',
   409: 'Conflict with the present state',
   412: 'Changed meanwhile',
   413: 'Too large',
   415: 'Unsupported media type',
   422: 'Invalid input',
+  431: 'Headers too large',
   500: 'Internal error',
   503: 'Not available',
 };
@@ -61,21 +66,45 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
   const status = error ? STATUS[error.kind] : 500;
   if (error?.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter));
   if (status === 401) reply.header('www-authenticate', 'Bearer');
-  const body = {
-    ...error?.extra,
-    type: `urn:session-service:problem:${error?.code ?? 'internal'}`,
-    title: TITLES[status],
-    status,
-    detail: error?.message ?? 'Something broke here; the log has the rest under this request_id.',
-    instance: request.originalUrl.split('?', 1)[0],
-    code: error?.code ?? 'internal',
-    request_id: request.id,
-    errors: error?.errors,
-  };
+  const body = problem(status, error, request.originalUrl.split('?', 1)[0]!, request.id);
   reply
     .status(status)
-    .header('content-type', 'application/problem+json; charset=utf-8')
+    .header('content-type', MEDIA_TYPE)
     .header('cache-control', 'no-store')
     .serializer((payload: unknown) => payload as string)
     .send(JSON.stringify(body));
 }
+
+/** What Node's parser refuses before there is a request: broken HTTP, headers too large or too slow. */
+export function refuseConnection(error: ConnectionError, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const [status, code, detail] = CONNECTION_FAULTS[error.code] ?? [
+    400,
+    'malformed_request',
+    'This is no HTTP.',
+  ];
+  const body = JSON.stringify(problem(status, new DomainError('malformed', code, detail), '', newId()));
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${MEDIA_TYPE}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+const MEDIA_TYPE = 'application/problem+json; charset=utf-8';
+
+const CONNECTION_FAULTS: Record<string, [status: number, code: string, detail: string]> = {
+  HPE_HEADER_OVERFLOW: [431, 'headers_too_large', 'The headers are larger than 16 KiB.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request_timeout', 'The request took too long to arrive.'],
+};
+
+const problem = (status: number, error: DomainError | null, instance: string, requestId: string) => ({
+  ...error?.extra,
+  type: `urn:session-service:problem:${error?.code ?? 'internal'}`,
+  title: TITLES[status],
+  status,
+  detail: error?.message ?? 'Something broke here; the log has the rest under this request_id.',
+  instance,
+  code: error?.code ?? 'internal',
+  request_id: requestId,
+  errors: error?.errors,
+});

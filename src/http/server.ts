@@ -10,7 +10,7 @@ import { newId } from '../common/ids.js';
 import type { Config } from '../config/config.js';
 import { NestLog } from './log.js';
 import { ofFramework } from './problem.filter.js';
-import { sendProblem } from './problem.js';
+import { refuseConnection, sendProblem } from './problem.js';
 import { logRequests } from './request-log.js';
 
 const PREFIX = '/api/v1';
@@ -33,6 +33,7 @@ export async function createServer(
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       sendProblem(request, reply, ofFramework(error)),
+    clientErrorHandler: refuseConnection,
     forceCloseConnections: 'idle',
   });
   const app = await NestFactory.create<NestFastifyApplication>(rootModule, adapter, {

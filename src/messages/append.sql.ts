@@ -20,7 +20,7 @@ export const APPEND = statement(
   'messages.append',
   `with message as (
      select * from json_to_recordset($5::json) as m(
-       position int, message_id text, user_id text, role text, content json, message_type text, tool_calls json,
+       position int, message_id text, request_digest uuid, user_id text, role text, content json, message_type text, tool_calls json,
        tool_call_id text, answers_position int, name text, model text, tokens_used int, cost_usd numeric(20,10),
        metadata json, bytes int)
    ), answered as (
@@ -66,10 +66,10 @@ export const APPEND = statement(
      from target where target.is_titled`)}
    )
    insert into messages (
-     session_key, seq, message_id, user_id, role, content, message_type, tool_calls, tool_call_id, tool_call_seq,
+     session_key, seq, message_id, request_digest, user_id, role, content, message_type, tool_calls, tool_call_id, tool_call_seq,
      name, model, tokens_used, cost_usd, metadata, bytes, created_at)
-   select target.key, target.base + m.position, m.message_id, coalesce(m.user_id, target.user_id), m.role, m.content,
-     m.message_type, m.tool_calls, m.tool_call_id,
+   select target.key, target.base + m.position, m.message_id, m.request_digest, coalesce(m.user_id, target.user_id),
+     m.role, m.content, m.message_type, m.tool_calls, m.tool_call_id,
      coalesce(target.base + m.answers_position, (select a.seq from answered a where a.call_id = m.tool_call_id)),
      m.name, m.model, m.tokens_used, m.cost_usd, m.metadata, m.bytes, target.last_message_at
    from target, message m
@@ -77,27 +77,28 @@ export const APPEND = statement(
 );
 
 /**
- * Why an append got no row, or met a unique index: one read of everything that could be the reason.
- * $1 session id, $2 user, $3 messages as above, $4 further ids to look for, $5 ids of earlier calls that are answered
+ * Why an append got no row, or met a unique index: one read of everything that could be the reason. A known id is
+ * the same message again if its request was the same, or where the caller chose the id, if what it says is the same.
+ *
+ * $1 session id, $2 user, $3 messages as above, $4 ids of earlier calls that are answered
  */
 export const EXPLAIN_APPEND = statement(
   'messages.explainAppend',
   `select s.message_count, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role,
      (select coalesce(json_agg(json_build_object('message_id', k.message_id, 'same', k.same)), '[]') from (
-        select stored.message_id, (
-          given.message_id is not null
-          and stored.role = given.role
-          and stored.content::jsonb is not distinct from given.content::jsonb
-          and stored.tool_calls::jsonb is not distinct from given.tool_calls::jsonb
-          and stored.tool_call_id is not distinct from given.tool_call_id
-          and stored.name is not distinct from given.name) as same
-        from messages stored
-        left join json_to_recordset($3::json) as given(
-          message_id text, role text, content json, tool_calls json, tool_call_id text, name text)
-          on given.message_id = stored.message_id
-        where stored.session_key = s.key and stored.message_id = any($4::text[])) k) as known,
+        select stored.message_id, case
+            when given.request_digest is not null then stored.request_digest is not distinct from given.request_digest
+            else stored.role = given.role
+              and stored.content::jsonb is not distinct from given.content::jsonb
+              and stored.tool_calls::jsonb is not distinct from given.tool_calls::jsonb
+              and stored.tool_call_id is not distinct from given.tool_call_id
+              and stored.name is not distinct from given.name
+          end as same
+        from json_to_recordset($3::json) as given(
+          message_id text, request_digest uuid, role text, content json, tool_calls json, tool_call_id text, name text)
+        join messages stored on stored.session_key = s.key and stored.message_id = given.message_id) k) as known,
      (select coalesce(json_agg(json_build_object('call_id', call.call_id, 'seq', made.seq, 'answered', answer.seq is not null)), '[]')
-        from unnest($5::text[]) as call(call_id)
+        from unnest($4::text[]) as call(call_id)
         left join lateral (
           select c.seq from tool_calls c where c.session_key = s.key and c.call_id = call.call_id
           order by c.seq desc limit 1) made on true

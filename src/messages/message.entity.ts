@@ -22,6 +22,10 @@ export class Message {
   @Column({ type: 'text', collation: 'C' })
   message_id!: string;
 
+  /** digest of the request whose `Idempotency-Key` made the id: the same key with another body is told by it */
+  @Column({ type: 'uuid', nullable: true })
+  request_digest!: string | null;
+
   @Column({ type: 'text', nullable: true, collation: 'C' })
   user_id!: string | null;
 
@@ -72,6 +76,9 @@ export class Message {
   @Column({ type: 'timestamptz', precision: 3 })
   created_at!: Date;
 }
+
+/** A message as it is answered. */
+export type StoredMessage = Omit<Message, 'session_key' | 'request_digest' | 'bytes'>;
 
 /** A call made by an assistant's message: found by its id when it is answered. */
 @Entity('tool_calls')

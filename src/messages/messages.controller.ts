@@ -43,7 +43,7 @@ export class MessagesController {
       422: ['unknown_tool_call', 'reserved_id', 'read_only'],
       503: ['session_unavailable'],
     },
-    body: { example: { role: 'user', content: 'Why does my invoice show two items?' } },
+    body: { required: true, example: { role: 'user', content: 'Why does my invoice show two items?' } },
     idempotent: true,
   })
   async append(

@@ -1,14 +1,16 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { SessionsModule } from '../sessions/sessions.module.js';
 import { Message, ToolCall } from './message.entity.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesRepository } from './messages.repository.js';
 import { MessagesService } from './messages.service.js';
+import { SessionController } from './session.controller.js';
 
 /** The history of a session. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Message, ToolCall])],
-  controllers: [MessagesController],
+  imports: [TypeOrmModule.forFeature([Message, ToolCall]), SessionsModule],
+  controllers: [MessagesController, SessionController],
   providers: [MessagesRepository, MessagesService],
   exports: [MessagesService, MessagesRepository],
 })

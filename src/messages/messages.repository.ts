@@ -6,7 +6,7 @@ import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { statusOf } from '../sessions/session.sql.js';
 import { APPEND, EXPLAIN_APPEND } from './append.sql.js';
-import type { Message } from './message.entity.js';
+import type { Message, StoredMessage } from './message.entity.js';
 import type { PreparedAppend } from './prepare.js';
 
 /** What the database decided about an appended message. */
@@ -41,7 +41,6 @@ export interface Range {
   limit: number;
 }
 
-type StoredMessage = Omit<Message, 'session_key' | 'bytes'>;
 export type ReadMessage = StoredMessage & Counted;
 
 /** The rows of messages. */
@@ -67,11 +66,7 @@ export class MessagesRepository {
   }
 
   async explain(id: string, user: string | null, append: PreparedAppend): Promise<Explanation | null> {
-    const ids = [
-      ...append.messages.map((m) => m.message_id),
-      ...(append.keyed ? [...append.keyed.ids, append.keyed.beyond] : []),
-    ];
-    const values = [id, user, JSON.stringify(append.messages), ids, append.answered];
+    const values = [id, user, JSON.stringify(append.messages), append.answered];
     const [row] = await this.database.query<Explanation>(EXPLAIN_APPEND, values);
     return row ?? null;
   }

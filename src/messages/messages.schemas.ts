@@ -4,6 +4,7 @@ import { offsetFields } from '../http/paging.js';
 import {
   anyId,
   chosenId,
+  flag,
   integer,
   jsonObject,
   objectsNaming,
@@ -12,7 +13,8 @@ import {
   timestamp,
   withReadOnly,
 } from '../http/schemas.js';
-import { MESSAGE_TYPES, type Message, ROLES } from './message.entity.js';
+import { sessionFields } from '../sessions/session.view.js';
+import { MESSAGE_TYPES, ROLES, type StoredMessage } from './message.entity.js';
 
 export const CONTENT_KIB = 1024;
 export const METADATA_KIB = 64;
@@ -137,6 +139,12 @@ export type MessagesQuery = z.output<typeof messagesQuery>;
 
 export const messageId = anyId;
 
+export const getSessionQuery = z.strictObject({
+  include: z.enum(['messages']).optional().describe('adds the newest 100 messages, oldest first'),
+  include_deleted: flag.default(false),
+});
+export type GetSessionQuery = z.output<typeof getSessionQuery>;
+
 const shape = {
   message_id: z.string(),
   session_id: z.string(),
@@ -198,8 +206,15 @@ export const messagesPage = z
   })
   .meta({ id: 'MessagesPage' });
 
+export const sessionWithMessages = z
+  .strictObject({
+    ...sessionFields,
+    messages: z.array(messageView).optional().meta({ description: 'with `include=messages`' }),
+  })
+  .meta({ id: 'SessionWithMessages' });
+
 /** A message as the API shows it. */
-export function toView(row: Omit<Message, 'session_key' | 'bytes'>, sessionId: string) {
+export function toView(row: StoredMessage, sessionId: string) {
   return withOlderMessageNames({
     message_id: row.message_id,
     session_id: sessionId,

@@ -4,11 +4,9 @@ import type { Caller } from '../common/caller.js';
 import { DomainError, invalid, unavailable } from '../common/errors.js';
 import { isOutOfRange, violates } from '../database/failures.js';
 import { keyReused } from '../idempotency/idempotency.service.js';
-import type { Message } from './message.entity.js';
+import type { StoredMessage } from './message.entity.js';
 import { type Appended, type Explanation, MessagesRepository, type Range } from './messages.repository.js';
 import { type AppendRequest, type PreparedAppend, prepare, toolCallAnswered } from './prepare.js';
-
-export type StoredMessage = Omit<Message, 'session_key' | 'bytes'>;
 
 /** An append's messages as stored; `replayed`: they had been before. */
 export interface AppendResult {
@@ -19,6 +17,18 @@ export interface AppendResult {
 
 /** How often an append is tried again because tool calls were made while it waited for the session's row. */
 const ATTEMPTS = 20;
+
+/** What a session is answered with when its messages are asked for too. */
+const NEWEST: Range = {
+  descending: true,
+  afterSeq: 0,
+  beforeSeq: null,
+  role: null,
+  messageType: null,
+  offset: 0,
+  isByOffset: false,
+  limit: 100,
+};
 
 /** The history of a session: appended to once and in order, never rewritten. */
 @Injectable()
@@ -52,6 +62,13 @@ export class MessagesService {
     const { message_count } = verify(header, 'read');
     const total = counted ? await this.messages.count(id, counted) : { count: message_count, capped: false };
     return { rows, messageCount: message_count, total };
+  }
+
+  /** The end of the history, oldest first. */
+  async newest(id: string, caller: Caller): Promise<StoredMessage[]> {
+    const { header, rows } = await this.messages.findPage(id, caller.userId, NEWEST);
+    verify(header, 'read');
+    return rows.slice(0, NEWEST.limit).reverse();
   }
 
   /** @throws DomainError `message_not_found` */
@@ -92,9 +109,9 @@ export class MessagesService {
 function checkReplay(append: PreparedAppend, { known }: Explanation): void {
   const same = known.filter((message) => message.same).length;
   if (same === known.length && same === append.messages.length) return;
-  const keyed = new Set(append.keyed && [...append.keyed.ids, append.keyed.beyond]);
-  if (known.some((message) => keyed.has(message.message_id))) throw keyReused();
   const { message_id } = known.find((message) => !message.same) ?? known[0]!;
+  const given = append.messages.find((message) => message.message_id === message_id);
+  if (given?.request_digest) throw keyReused();
   throw new DomainError('conflict', 'message_id_conflict', 'A message_id is taken by another message.', {
     extra: { message_id },
   });

@@ -2,6 +2,7 @@ import { type Caller, callerName, isService } from '../common/caller.js';
 import { DomainError, forbidden } from '../common/errors.js';
 import { derivedId, newId } from '../common/ids.js';
 import { checkSize, jsonBytes } from '../common/json.js';
+import { digestOf } from '../idempotency/idempotency.service.js';
 import { CONTENT_KIB, METADATA_KIB, type NewMessage } from './messages.schemas.js';
 import { makeTitle, textOf } from './title.js';
 
@@ -9,6 +10,8 @@ import { makeTitle, textOf } from './title.js';
 export interface PreparedMessage {
   position: number;
   message_id: string;
+  /** digest of the request, when the id was made from its `Idempotency-Key` */
+  request_digest: string | null;
   user_id: string | null;
   role: NewMessage['role'];
   content: unknown;
@@ -42,8 +45,6 @@ export interface PreparedAppend {
   calls: { call_id: string; position: number }[];
   /** ids of calls answered here but made before */
   answered: string[];
-  /** ids made from the `Idempotency-Key`, and the one that a longer request under the same key would have gone on with */
-  keyed: { ids: string[]; beyond: string } | null;
   /** JSON Pointer to each message in the body */
   pointers: string[];
 }
@@ -58,11 +59,15 @@ export function prepare(
   caller: Caller,
   key: string | null,
 ): PreparedAppend {
-  const keyed = (position: number) => derivedId('append', callerName(caller), key ?? '', position);
   const pointers = input.map((_, index) => (isBatch ? `/messages/${index}` : ''));
+  const digest = key === null ? null : digestOf({ messages: input, isBatch });
   const messages = input.map((message, index) => {
-    const id = message.message_id ?? (key === null ? newId() : keyed(index + 1));
-    return prepareOne(message, index + 1, id, caller, pointers[index]!);
+    const position = index + 1;
+    const isKeyed = message.message_id === undefined && key !== null;
+    const id =
+      message.message_id ?? (isKeyed ? derivedId('append', callerName(caller), key, position) : newId());
+    const request_digest = isKeyed ? digest : null;
+    return { position, message_id: id, request_digest, ...fieldsOf(message, caller, pointers[index]!) };
   });
   const titled = messages.find((message) => message.role === 'user' && textOf(message.content) !== null);
   return {
@@ -70,21 +75,11 @@ export function prepare(
     pointers,
     expectedSeq,
     title: titled ? { text: makeTitle(textOf(titled.content)!), position: titled.position } : null,
-    keyed:
-      key === null
-        ? null
-        : { ids: messages.map((m) => keyed(m.position)), beyond: keyed(messages.length + 1) },
     ...linkCalls(messages),
   };
 }
 
-function prepareOne(
-  input: NewMessage,
-  position: number,
-  id: string,
-  caller: Caller,
-  pointer: string,
-): PreparedMessage {
+function fieldsOf(input: NewMessage, caller: Caller, pointer: string) {
   if (!isService(caller) && (input.user_id ?? caller.userId) !== caller.userId) {
     throw forbidden('A user writes messages of his own only.');
   }
@@ -93,8 +88,6 @@ function prepareOne(
   checkSize(`${pointer}/tool_calls`, tool_calls, CONTENT_KIB);
   checkSize(`${pointer}/metadata`, metadata, METADATA_KIB);
   return {
-    position,
-    message_id: id,
     user_id: caller.userId ?? input.user_id ?? null,
     role: input.role,
     content,

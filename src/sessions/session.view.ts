@@ -89,8 +89,10 @@ const EXAMPLE = {
   deleted_reason: null,
 };
 
+export const sessionFields = { ...shape, ...olderSessionFields(shape) };
+
 export const sessionView = z
-  .strictObject({ ...shape, ...olderSessionFields(shape) })
+  .strictObject(sessionFields)
   .meta({ id: 'Session', example: withOlderSessionNames(EXAMPLE) });
 
 export const sessionsPage = z

@@ -3,10 +3,10 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from '../common/caller.js';
 import { CurrentCaller } from '../http/caller.guard.js';
-import { etag, ifMatch } from '../http/etag.js';
+import { ifMatch, tagged } from '../http/etag.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation, type OperationSpec } from '../http/operation.js';
-import { type SessionRow, sessionsPage, sessionView, toPageView, toView } from './session.view.js';
+import { sessionsPage, sessionView, toPageView, toView } from './session.view.js';
 import { SessionEditsService } from './session-edits.service.js';
 import { SessionListService } from './session-list.service.js';
 import {
@@ -15,7 +15,6 @@ import {
   deleteSessionQuery,
   type EditSession,
   editSessionBody,
-  getSessionQuery,
   type ResumeSession,
   resumeSessionBody,
   type SessionsQuery,
@@ -69,7 +68,7 @@ export class SessionsController {
   ) {
     const answer = await this.sessions.create(body, caller, key);
     if (answer.status === 201) reply.header('location', `/api/v1/sessions/${answer.value.id}`);
-    return show(reply, replyOnce(reply, answer));
+    return toView(tagged(reply, replyOnce(reply, answer)));
   }
 
   @Get()
@@ -88,6 +87,9 @@ export class SessionsController {
   @Operation({
     id: 'resumeLatestSession',
     summary: 'Go on with the most recent active or paused session that matches',
+    description:
+      'What is left out is not asked for: a service that names an `agent_id` alone may be given a session that the ' +
+      'agent has with any user.',
     scope: 'sessions:write',
     answers: { 200: sessionView, 201: sessionView },
     refusals: { 404: ['session_not_found'], 422: ['owner_required'] },
@@ -101,26 +103,7 @@ export class SessionsController {
     @CurrentCaller() caller: Caller,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return show(reply, replyOnce(reply, await this.sessions.resume(body, caller, key)));
-  }
-
-  @Get(':session_id')
-  @Operation({
-    id: 'getSession',
-    seesDeleted: true,
-    summary: 'Get a session',
-    scope: 'sessions:read',
-    permission: 'read',
-    answers: { 200: sessionView },
-    versioned: 'read',
-  })
-  async get(
-    @Param('session_id', { schema: sessionId }) id: string,
-    @Query({ schema: getSessionQuery }) query: { include_deleted: boolean },
-    @CurrentCaller() caller: Caller,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ) {
-    return show(reply, await this.sessions.get(id, caller, query.include_deleted));
+    return toView(tagged(reply, replyOnce(reply, await this.sessions.resume(body, caller, key))));
   }
 
   @Put(':session_id')
@@ -139,7 +122,7 @@ export class SessionsController {
     @CurrentCaller() caller: Caller,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return show(reply, await this.edits.edit(id, body, false, caller, ifMatch(match)));
+    return toView(tagged(reply, await this.edits.edit(id, body, false, caller, ifMatch(match))));
   }
 
   @Patch(':session_id')
@@ -161,7 +144,7 @@ export class SessionsController {
     @CurrentCaller() caller: Caller,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return show(reply, await this.edits.edit(id, body, true, caller, ifMatch(match)));
+    return toView(tagged(reply, await this.edits.edit(id, body, true, caller, ifMatch(match))));
   }
 
   @Delete(':session_id')
@@ -182,14 +165,8 @@ export class SessionsController {
     @CurrentCaller() caller: Caller,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    if (!query.permanent) return show(reply, await this.edits.delete(id, caller, ifMatch(match)));
+    if (!query.permanent) return toView(tagged(reply, await this.edits.delete(id, caller, ifMatch(match))));
     await this.edits.deleteForGood(id, caller, ifMatch(match));
     reply.status(204);
   }
-}
-
-/** Shows a session with its version as ETag. */
-export function show(reply: FastifyReply, row: SessionRow) {
-  reply.header('etag', etag(row.version));
-  return toView(row);
 }

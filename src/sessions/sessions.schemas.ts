@@ -34,7 +34,11 @@ const writable = {
   description: z.string().max(10_000).nullable().optional(),
   session_type: type.optional().meta({ description: 'free text', example: 'conversation' }),
   status: settableStatus.optional(),
-  tags: z.array(z.string().min(1).max(100)).max(50).optional(),
+  tags: z
+    .array(z.string().min(1).max(100))
+    .max(50)
+    .transform((tags) => [...new Set(tags)])
+    .optional(),
   context: document.optional(),
   metadata: document.optional(),
   configuration: document.optional(),
@@ -86,25 +90,27 @@ export const createSessionBody = withReadOnly(
       .default('error')
       .meta({ description: 'what a taken `session_id` of one’s own answers' }),
     ...writable,
-  }),
+  }).meta({ id: 'NewSession' }),
   READ_ONLY,
 );
 export type CreateSession = z.output<typeof createSessionBody>;
 
 /** PUT and PATCH: what is named is set; the JSON documents are replaced by PUT and merged into by PATCH. */
-export const editSessionBody = withReadOnly(acceptOlderNames(writable), [
+export const editSessionBody = withReadOnly(acceptOlderNames(writable).meta({ id: 'SessionEdit' }), [
   ...READ_ONLY,
   ...['session_id', 'id', 'user_id', 'owner_id'],
 ]);
 export type EditSession = z.output<typeof editSessionBody>;
 
-export const resumeSessionBody = z.strictObject({
-  client_id: printableName.optional(),
-  agent_id: printableName.optional(),
-  session_type: type.optional(),
-  user_id: printableName.optional(),
-  create: z.boolean().default(false).meta({ description: 'make one when none matches' }),
-});
+export const resumeSessionBody = z
+  .strictObject({
+    client_id: printableName.optional(),
+    agent_id: printableName.optional(),
+    session_type: type.optional(),
+    user_id: printableName.optional(),
+    create: z.boolean().default(false).meta({ description: 'make one when none matches' }),
+  })
+  .meta({ id: 'SessionMatch' });
 export type ResumeSession = z.output<typeof resumeSessionBody>;
 
 export const ORDERS = ['last_activity_at', 'created_at', 'updated_at', 'title'] as const;
@@ -157,7 +163,6 @@ export const sessionsQuery = z.preprocess(
 );
 export type SessionsQuery = z.output<typeof sessionsQuery>;
 
-export const getSessionQuery = z.strictObject({ include_deleted: flag.default(false) });
 export const deleteSessionQuery = z.strictObject({
   permanent: flag.default(false).describe('for good: not restorable'),
 });

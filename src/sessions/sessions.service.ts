@@ -88,11 +88,10 @@ export class SessionsService {
     if (made) return { status: 201, ids: [made.key], value: made };
     return this.database.run(async () => {
       const holder = await this.sessions.lock(session.id, caller.userId);
-      const isOwn = holder !== null && sameOwner(holder, session);
-      if (holder?.status === 'deleted' && isOwn) await this.edits.giveUpId(holder);
-      else if (holder && ifExists === 'return' && (isOwn || (!isService(caller) && holder.role))) {
-        return { status: 200, ids: [holder.key], value: verify(holder, 'read') };
-      } else if (holder) throw new DomainError('conflict', 'session_id_taken', 'The session_id is taken.');
+      if (holder && !sameOwner(holder, session)) throw idTaken();
+      if (holder?.status === 'deleted') await this.edits.giveUpId(holder);
+      else if (holder && ifExists === 'error') throw idTaken();
+      else if (holder) return { status: 200, ids: [holder.key], value: verify(holder, 'read') };
       return this.createOrReturn(session, ifExists, caller);
     });
   }
@@ -125,7 +124,7 @@ export class SessionsService {
       title_seq: input.title ? 0 : null,
       timeout_minutes: input.timeout_minutes ?? this.config.SESSION_TTL_MINUTES ?? null,
       description: input.description ?? null,
-      tags: [...new Set(input.tags ?? [])],
+      tags: input.tags ?? [],
       checkpoint: input.checkpoint ?? null,
       ...documents,
     };
@@ -144,6 +143,8 @@ export class SessionsService {
     return { user_id, agent_id };
   }
 }
+
+const idTaken = () => new DomainError('conflict', 'session_id_taken', 'The session_id is taken.');
 
 /** A session without a user belongs to its agent. */
 const sameOwner = (a: SessionRow, b: NewSession) =>

@@ -4,11 +4,11 @@ import type { FastifyReply } from 'fastify';
 import type { Permission } from '../access/roles.js';
 import type { Caller } from '../common/caller.js';
 import { CurrentCaller } from '../http/caller.guard.js';
+import { tagged } from '../http/etag.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
-import { sessionView } from './session.view.js';
+import { sessionView, toView } from './session.view.js';
 import { SessionEditsService } from './session-edits.service.js';
-import { show } from './sessions.controller.js';
 import { sessionId } from './sessions.schemas.js';
 
 const Transition = (verb: string, summary: string, permission: Permission) =>
@@ -101,6 +101,6 @@ export class TransitionsController {
     key: string | null,
     reply: FastifyReply,
   ) {
-    return show(reply, replyOnce(reply, await this.edits.transition(id, to, caller, key)));
+    return toView(tagged(reply, replyOnce(reply, await this.edits.transition(id, to, caller, key))));
   }
 }

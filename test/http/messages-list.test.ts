@@ -323,6 +323,30 @@ describe('a cursor', () => {
   });
 });
 
+describe('a session with include=messages', () => {
+  it('has its newest 100, oldest first', async () => {
+    const { messages, ...session } = await read(api, id, '?include=messages');
+    expect(session).toEqual(await read(api, id));
+    expect(messages).toEqual(all.slice(-100));
+  });
+
+  it('has none without asking, and none of a deleted session', async () => {
+    const { session_id } = await create(api);
+    expect(await read(api, session_id)).not.toHaveProperty('messages');
+    expect(await read(api, session_id, '?include=messages')).toHaveProperty('messages', []);
+    expectOk(await api.delete(at(session_id)));
+    const answer = await api.get(at(session_id, '?include=messages&include_deleted=true'));
+    expectRefused(answer, 404, 'session_deleted');
+  });
+
+  it.each(['include=memory', 'include=messages&include=messages', 'include='])(
+    'refuses ?%s',
+    async (text) => {
+      expectRefused(await api.get(at(id, `?${text}`)), 422, 'invalid');
+    },
+  );
+});
+
 describe('large messages', () => {
   let large: string;
   const LENGTH = 20;

@@ -512,11 +512,25 @@ describe('Idempotency-Key', () => {
     ['a much shorter batch', batch('a', 'b', 'c'), batch('a')],
     ['a single message instead of a batch', batch('a', 'b'), say('a')],
     ['a batch instead of a single message', say('a'), batch('a', 'b')],
+    ['a batch of one instead of the message in it', say('a'), batch('a')],
+    ['other metadata', say('x'), { ...say('x'), metadata: { a: 1 } }],
+    ['other tokens', { ...say('x'), tokens_used: 1 }, { ...say('x'), tokens_used: 2 }],
+    ['another model', { ...say('x'), model: 'a' }, { ...say('x'), model: 'b' }],
   ])('refuses %s', async (_, first, second) => {
     expectOk(await post(first, key), 201);
     const before = await contents();
     expectRefused(await post(second, key), 422, 'key_reused');
     expect(await contents()).toEqual(before);
+  });
+
+  it('knows its body again whatever the order of its members, and whatever became of the message', async () => {
+    const first = expectOk(await post(say('x', { metadata: { a: 1, b: 2 } }), key), 201);
+    await app.database.pool.query(`update messages set metadata = '{"a":9}' where message_id = $1`, [
+      first.message_id,
+    ]);
+    const again = await post({ metadata: { b: 2, a: 1 }, content: 'x', role: 'user' }, key);
+    expect([again.status, isReplay(again)]).toEqual([200, true]);
+    expect(again.body).toEqual({ ...first, metadata: { a: 9 } });
   });
 
   it('belongs to its caller and its session', async () => {

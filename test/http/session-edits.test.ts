@@ -140,6 +140,12 @@ describe.each(['PUT', 'PATCH'])('%s of a session', (method) => {
     expect(await read(api, session.session_id)).toEqual(session);
   });
 
+  it('keeps a repeated tag once', async () => {
+    const { session_id } = await create(api, { tags: ['a', 'b', 'a'] });
+    expect((await read(api, session_id)).tags).toEqual(['a', 'b']);
+    expect(expectOk(await edit(method, session_id, { tags: ['c', 'a', 'c'] })).tags).toEqual(['c', 'a']);
+  });
+
   it.each([
     ['title', 1],
     ['title', 'x'.repeat(501)],

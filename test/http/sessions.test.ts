@@ -403,6 +403,14 @@ describe('an id that is taken', () => {
     expectRefused(await service.post(SESSIONS, asOther), 409, 'session_id_taken');
   });
 
+  it('is not a collaborator’s to return', async () => {
+    const { session_id } = await create(api, { session_id: fresh('taken') });
+    const editor = fresh('editor');
+    await share(app.database, session_id, editor, 'editor');
+    const answer = await app.api.as(editor).post(SESSIONS, { session_id, if_exists: 'return' });
+    expectRefused(answer, 409, 'session_id_taken');
+  });
+
   it('is returned to the agent it belongs to', async () => {
     const session_id = fresh('agents-own');
     await create(service, { session_id, agent_id: 'a1' });

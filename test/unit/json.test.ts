@@ -70,10 +70,25 @@ describe('parseJson', () => {
     ['[-1e999]', '/0'],
     ['{"x":{"__proto__":{"admin":true}}}', '/x/__proto__'],
     ['"\\u0000"', ''],
+    ['{"a":[1,9007199254740993]}', '/a/1'],
+    ['-12345678901234567890', ''],
+    ['["\\"1\\\\",1152921504606846976]', '/1'],
   ])('finds the fault in %s at %j', (text, pointer) => {
     const error = refusal(() => parseJson(bytes(text)));
     expect(error).toMatchObject({ kind: 'invalid', code: 'invalid' });
     expect(error.errors).toEqual([{ pointer, detail: expect.any(String) }]);
+  });
+
+  it.each([
+    '9007199254740991',
+    '1763700000000000000',
+    '["12345678901234567890", "\\\\\\"12345678901234567890"]',
+    '{"12345678901234567890":1}',
+    '0.12345678901234567890',
+    '1234567890123456789e2',
+    '1e-1234567890123456789',
+  ])('takes what comes back as it was sent, or as near as a double is: %s', (text) => {
+    expect(parseJson(bytes(text))).toEqual(JSON.parse(text));
   });
 
   it(`takes ${MAX_DEPTH} levels and no more`, () => {
