@@ -64,8 +64,9 @@ export function refusalsOf(spec: OperationSpec): Record<number, string[]> {
 }
 
 function sharedRefusals(spec: OperationSpec): Record<number, string[]> {
+  const mayHaveBody = spec.body || spec.idempotent || spec.versioned === 'write';
   const codes: Record<number, string[]> = {
-    400: ['malformed_request', ...(spec.body ? ['malformed_json'] : [])],
+    400: ['malformed_request', ...(mayHaveBody ? ['malformed_json'] : [])],
     401: ['unauthenticated', 'unknown_api_key', 'unknown_gateway', 'invalid_user_id'],
     403: ['forbidden'],
     408: ['request_timeout'],
@@ -75,7 +76,7 @@ function sharedRefusals(spec: OperationSpec): Record<number, string[]> {
   };
   if (spec.permission) codes[404] = ['session_not_found', 'session_deleted'];
   if (spec.versioned === 'write') codes[412] = ['version_mismatch'];
-  if (spec.body || spec.idempotent || spec.versioned === 'write') {
+  if (mayHaveBody) {
     codes[413] = ['body_too_large', ...(spec.body ? ['too_large'] : [])];
     codes[415] = ['unsupported_media_type'];
   }
