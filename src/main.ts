@@ -3,11 +3,12 @@ import { createServer as createHttpServer, type Server } from 'node:http';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, register } from 'prom-client';
-import { createApp } from './app.js';
 import { StartupError } from './common/startup-error.js';
 import { type Config, isLoopback, loadConfig } from './config/config.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded/embedded-postgres.js';
 import { createLog } from './http/log.js';
+
+type CreateApp = typeof import('./app.js').createApp;
 
 /** Seconds that running requests are given to finish. */
 const PATIENCE_SECONDS = 25;
@@ -17,8 +18,10 @@ async function main(): Promise<void> {
   const log = createLog(config);
   collectDefaultMetrics();
   warnOfOpenDoors(config, log);
+  // half a second of reading code passes while PostgreSQL starts
+  const code = import('./app.js');
   const embedded = config.DATABASE_URL ? null : await startEmbedded(config, log);
-  const app = await start(config, log, embedded);
+  const app = await start(config, log, embedded, (await code).createApp);
   const metrics = config.METRICS_PORT ? serveMetrics(config) : null;
   stopOnSignal(app, metrics, embedded, log);
   announce(await app.getUrl(), config, embedded);
@@ -31,6 +34,7 @@ async function start(
   config: Config,
   log: Logger,
   embedded: EmbeddedPostgres | null,
+  createApp: CreateApp,
 ): Promise<NestFastifyApplication> {
   try {
     const app = await createApp(config, log, embedded?.url ?? config.DATABASE_URL!);
