@@ -42,6 +42,7 @@ export function buildOpenApi(app: INestApplication, version: string): OpenAPIObj
 
 const TAGS = [
   { name: 'Sessions', description: 'The unit of isolation: its lifecycle and fields.' },
+  { name: 'Checkpoints', description: 'Saved states to resume from, numbered in their session.' },
   { name: 'Messages', description: 'The history of a session, numbered without gaps.' },
   { name: 'Events', description: 'What happened, numbered and replayable.' },
   { name: 'Operations', description: 'For those who run the service.' },

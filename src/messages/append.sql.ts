@@ -1,7 +1,7 @@
 import { roleIn } from '../access/access.sql.js';
 import { statement } from '../database/statement.js';
 import { insertEvents, numberEvents } from '../events/events.sql.js';
-import { isOpen, renewActivity, statusOf } from '../sessions/session.sql.js';
+import { isOpen, isRecoverable, renewActivity, statusOf } from '../sessions/session.sql.js';
 
 /**
  * Appends messages in one statement: access, state, sequence, counters, expiry, tool calls, title, events.
@@ -84,7 +84,8 @@ export const APPEND = statement(
  */
 export const EXPLAIN_APPEND = statement(
   'messages.explainAppend',
-  `select s.message_count, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role,
+  `select s.message_count, ${statusOf('s')} as status, ${isRecoverable('s')} as is_recoverable,
+     ${roleIn('s', '$2')} as role,
      (select coalesce(json_agg(json_build_object('message_id', k.message_id, 'same', k.same)), '[]') from (
         select stored.message_id, case
             when given.request_digest is not null then stored.request_digest is not distinct from given.request_digest

@@ -75,6 +75,9 @@ export class Message {
 
   @Column({ type: 'timestamptz', precision: 3 })
   created_at!: Date;
+
+  @Column({ type: 'timestamptz', precision: 3, nullable: true })
+  redacted_at!: Date | null;
 }
 
 /** A message as it is answered. */

@@ -16,6 +16,8 @@ export type Appended = Pick<Message, 'seq' | 'user_id' | 'tool_call_seq' | 'crea
 export interface Explanation {
   role: Role | null;
   status: string;
+  /** crashed by silence, and the next write may recover it */
+  is_recoverable: boolean;
   message_count: number;
   known: { message_id: string; same: boolean }[];
   calls: { call_id: string; seq: number | null; answered: boolean }[];

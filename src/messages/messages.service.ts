@@ -4,6 +4,7 @@ import type { Caller } from '../common/caller.js';
 import { DomainError, invalid, unavailable } from '../common/errors.js';
 import { isOutOfRange, violates } from '../database/failures.js';
 import { keyReused } from '../idempotency/idempotency.service.js';
+import { LivenessService, sessionNotOpen } from '../sessions/liveness.service.js';
 import type { StoredMessage } from './message.entity.js';
 import { type Appended, type Explanation, MessagesRepository, type Range } from './messages.repository.js';
 import { type AppendRequest, type PreparedAppend, prepare, toolCallAnswered } from './prepare.js';
@@ -33,7 +34,10 @@ const NEWEST: Range = {
 /** The history of a session: appended to once and in order, never rewritten. */
 @Injectable()
 export class MessagesService {
-  constructor(private readonly messages: MessagesRepository) {}
+  constructor(
+    private readonly messages: MessagesRepository,
+    private readonly liveness: LivenessService,
+  ) {}
 
   /**
    * Appends all messages or none. Access is checked first, a replay recognised second, state and `expectedSeq` last.
@@ -100,6 +104,7 @@ export class MessagesService {
       const messages = await this.messages.findByIds(id, ids);
       return { messages, messageCount: reason.message_count, replayed: true };
     }
+    if (reason.is_recoverable && (await this.liveness.wake(id, caller))) return null;
     checkState(append, reason);
     checkCalls(append, reason);
     return null;
@@ -118,11 +123,7 @@ function checkReplay(append: PreparedAppend, { known }: Explanation): void {
 }
 
 function checkState({ expectedSeq }: PreparedAppend, { status, message_count }: Explanation): void {
-  if (status !== 'active' && status !== 'paused') {
-    throw new DomainError('conflict', 'session_not_open', `The session is ${status} and takes no messages.`, {
-      extra: { session_status: status },
-    });
-  }
+  if (status !== 'active' && status !== 'paused') throw sessionNotOpen(status);
   if (expectedSeq !== null && expectedSeq !== message_count) {
     throw new DomainError('conflict', 'seq_moved', `The last seq is ${message_count}.`, {
       extra: { seq: message_count },

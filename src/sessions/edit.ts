@@ -1,15 +1,18 @@
 import type { Permission } from '../access/roles.js';
 import { checkSize, type Json, mergePatch } from '../common/json.js';
 import type { NewEvent } from '../events/events.sql.js';
+import { CHECKPOINT_KIB, type NewCheckpoint } from './checkpoints.schemas.js';
 import { checkTransition, eventOf, type Status } from './lifecycle.js';
 import type { SessionRow } from './session.view.js';
 import { type DetailChanges, NOW, type SessionChanges } from './sessions.repository.js';
-import { CHECKPOINT_KIB, DOCUMENT_KIB, type EditSession } from './sessions.schemas.js';
+import { DOCUMENT_KIB, type EditSession } from './sessions.schemas.js';
 
 /** What an edit does to the rows, and how it is told. */
 export interface Plan {
   session: SessionChanges;
   details: DetailChanges;
+  /** a checkpoint to be saved: it gets the next number */
+  checkpoint?: NewCheckpoint;
   /** the members that changed, in the names of the API; empty: nothing did */
   updates: string[];
   status: Status;
@@ -21,9 +24,11 @@ const SESSION_FIELDS = [
   'client_id',
   'agent_id',
   'timeout_minutes',
+  'heartbeat_timeout_seconds',
+  'auto_recover',
   'legal_hold',
 ] as const;
-const DETAIL_FIELDS = ['title', 'description', 'tags', 'checkpoint'] as const;
+const DETAIL_FIELDS = ['title', 'description', 'tags'] as const;
 const MERGED_FIELDS = [
   'context',
   'metadata',
@@ -64,6 +69,10 @@ export function planEdit(row: SessionRow, input: EditSession, merge: boolean): P
     set(plan, plan.details, row, field, value);
   }
   checkSize('/checkpoint', input.checkpoint, CHECKPOINT_KIB);
+  if (input.checkpoint === null) set(plan, plan.details, row, 'checkpoint', null);
+  else if (input.checkpoint && !isSame(input.checkpoint, row.checkpoint)) {
+    planCheckpoint(plan, row, { checkpoint: input.checkpoint, metadata: {} });
+  }
   if (plan.details.title !== undefined) plan.session.title_seq = 0;
   if (input.status !== undefined) planStatus(plan, row, input.status);
   return plan;
@@ -72,10 +81,19 @@ export function planEdit(row: SessionRow, input: EditSession, merge: boolean): P
 /** No title is stored as an empty one. */
 const blank = (title: string | null | undefined) => (title === null ? '' : title);
 
+const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+
 function set(plan: Plan, changes: object, row: SessionRow, field: keyof SessionRow, value: unknown): void {
-  if (value === undefined || JSON.stringify(value) === JSON.stringify(row[field])) return;
+  if (value === undefined || isSame(value, row[field])) return;
   Object.assign(changes, { [field]: value });
   plan.updates.push(field);
+}
+
+/** The next checkpoint of the session. */
+export function planCheckpoint(plan: Plan, row: SessionRow, saved: NewCheckpoint): void {
+  plan.checkpoint = saved;
+  Object.assign(plan.details, { checkpoint: saved.checkpoint, checkpoint_n: row.checkpoint_n + 1 });
+  plan.updates.push('checkpoint');
 }
 
 /** The state it is in already: nothing changes. */
@@ -87,12 +105,15 @@ export function planStatus(plan: Plan, row: SessionRow, to: Exclude<Status, 'del
   plan.updates.push('status');
 }
 
-/** `session.updated` at every change, and beside it the name of a change of status. */
+/** `session.updated` at every change, and beside it a saved checkpoint, and the name of a change of status. */
 export function eventsOf(row: SessionRow, plan: Plan): NewEvent[] {
   const agent_id =
     plan.session.agent_id === undefined ? row.agent_id : (plan.session.agent_id as string | null);
   const payload = { agent_id, status: plan.status, updates: plan.updates };
-  const updated = { type: 'session.updated', payload };
-  if (plan.status === row.status) return [updated];
-  return [updated, { type: eventOf(row.status, plan.status), payload: { agent_id, status: plan.status } }];
+  const events: NewEvent[] = [{ type: 'session.updated', payload }];
+  if (plan.checkpoint) events.push({ type: 'checkpoint.saved', payload: { n: row.checkpoint_n + 1 } });
+  if (plan.status !== row.status) {
+    events.push({ type: eventOf(row.status, plan.status), payload: { agent_id, status: plan.status } });
+  }
+  return events;
 }

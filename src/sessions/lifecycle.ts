@@ -19,13 +19,19 @@ const NEXT: Record<Status, readonly Status[]> = {
 export function checkTransition(from: Status, to: Status): void {
   if (NEXT[from].includes(to)) return;
   const allowed = [...NEXT[from], ...(from === 'archived' ? ['what it was, by /restore'] : [])];
-  throw new DomainError(
-    'conflict',
-    'invalid_transition',
-    `A session that is ${from} cannot become ${to}; it can become: ${allowed.join(', ')}.`,
-    { extra: { session_status: from, allowed: NEXT[from] } },
-  );
+  throw refusal(from, `A session that is ${from} cannot become ${to}; it can become: ${allowed.join(', ')}.`);
 }
+
+/** @throws DomainError `invalid_transition` when it neither crashed nor is active already */
+export function checkRecoverable(from: Status): void {
+  if (from === 'crashed' || from === 'active') return;
+  throw refusal(from, `A session that is ${from} has not crashed.`);
+}
+
+const refusal = (from: Status, detail: string) =>
+  new DomainError('conflict', 'invalid_transition', detail, {
+    extra: { session_status: from, allowed: NEXT[from] },
+  });
 
 /** The event that tells of a change of status, beside `session.updated`. */
 export function eventOf(from: Status, to: Status): string {

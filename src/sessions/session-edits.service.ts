@@ -8,11 +8,14 @@ import { type Allowed, checkVersion } from '../common/version.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { type Answer, type Effect, IdempotencyService } from '../idempotency/idempotency.service.js';
-import { eventsOf, type Plan, permissionFor, planEdit, planStatus } from './edit.js';
-import type { Status } from './lifecycle.js';
+import { CheckpointsRepository, type StoredCheckpoint } from './checkpoints.repository.js';
+import type { NewCheckpoint } from './checkpoints.schemas.js';
+import { eventsOf, type Plan, permissionFor, planCheckpoint, planEdit, planStatus } from './edit.js';
+import { checkRecoverable, type Status } from './lifecycle.js';
 import type { SessionRow } from './session.view.js';
 import { NOW, SessionsRepository } from './sessions.repository.js';
 import type { EditSession } from './sessions.schemas.js';
+import { SettlingService } from './settling.service.js';
 
 type Transition = Exclude<Status, 'deleted'> | 'restored';
 
@@ -22,6 +25,8 @@ export class SessionEditsService {
   constructor(
     private readonly database: Database,
     private readonly sessions: SessionsRepository,
+    private readonly checkpoints: CheckpointsRepository,
+    private readonly settling: SettlingService,
     private readonly idempotency: IdempotencyService,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -42,7 +47,8 @@ export class SessionEditsService {
       const timeout =
         input.timeout_minutes === null ? (this.config.SESSION_TTL_MINUTES ?? null) : input.timeout_minutes;
       if (row.user_id === null && input.agent_id === null) throw ownerRequired('/agent_id');
-      return this.apply(row, planEdit(row, { ...input, timeout_minutes: timeout }, merge), caller);
+      const settled = await this.settling.settle(row, caller.userId);
+      return this.apply(settled, planEdit(settled, { ...input, timeout_minutes: timeout }, merge), caller);
     });
   }
 
@@ -60,6 +66,28 @@ export class SessionEditsService {
     });
   }
 
+  /** Crashed → active; one that is active already stays so. */
+  recover(id: string, caller: Caller, key: string | null): Promise<Answer<SessionRow>> {
+    return this.database.run(async () => {
+      const row = verify(await this.sessions.lock(id, caller.userId), 'work');
+      const work = async () => effect(await this.revive(row, caller));
+      return this.idempotency.once(
+        { key, caller, route: `POST recover ${row.key}`, body: null },
+        work,
+        async () => row,
+      );
+    });
+  }
+
+  /** Saves a checkpoint of a locked session, as an edit of it. */
+  async saveCheckpoint(row: SessionRow, input: NewCheckpoint, caller: Caller): Promise<StoredCheckpoint> {
+    const settled = await this.settling.settle(row, caller.userId);
+    const plan: Plan = { session: {}, details: {}, updates: [], status: settled.status };
+    planCheckpoint(plan, settled, input);
+    const { checkpoint_n } = await this.apply(settled, plan, caller);
+    return (await this.checkpoints.findByKey(row.key, checkpoint_n))!;
+  }
+
   /** Makes an active or paused session active, within a transaction that found it. */
   async activate(id: string, caller: Caller): Promise<Effect<SessionRow>> {
     const row = verify(await this.sessions.lock(id, caller.userId), 'work');
@@ -72,7 +100,7 @@ export class SessionEditsService {
       const row = await this.lockToDelete(id, caller, allowed);
       if (row.status === 'deleted') return row;
       const plan: Plan = { session: DELETED, details: {}, updates: ['status'], status: 'deleted' };
-      return this.apply(row, plan, caller);
+      return this.apply(await this.settling.settle(row, caller.userId), plan, caller);
     });
   }
 
@@ -87,7 +115,7 @@ export class SessionEditsService {
 
   /** A deleted session leaves its id to a new one and stays restorable under another. */
   async giveUpId(row: SessionRow): Promise<void> {
-    const settled = await this.settle(row, null);
+    const settled = await this.settling.settle(row, null);
     const renamed = [
       {
         type: 'session.updated',
@@ -112,19 +140,24 @@ export class SessionEditsService {
   }
 
   private async move(row: SessionRow, to: Transition, caller: Caller): Promise<SessionRow> {
-    if (to === 'restored') return this.restore(row, caller);
-    const plan: Plan = { session: {}, details: {}, updates: [], status: row.status };
-    planStatus(plan, row, to);
-    return this.apply(row, plan, caller);
+    const settled = await this.settling.settle(row, caller.userId);
+    if (to === 'restored') return this.restore(settled, caller);
+    const plan: Plan = { session: {}, details: {}, updates: [], status: settled.status };
+    planStatus(plan, settled, to);
+    return this.apply(settled, plan, caller);
+  }
+
+  private async revive(row: SessionRow, caller: Caller): Promise<SessionRow> {
+    checkRecoverable(row.status);
+    return this.move(row, 'active', caller);
   }
 
   /** Takes away what lies on top: the deletion, else the archiving. Its time starts anew. */
   private async restore(row: SessionRow, caller: Caller): Promise<SessionRow> {
     if (row.status === 'deleted') {
-      const settled = await this.settle(row, caller.userId);
-      const status = settled.archived_at ? 'archived' : settled.state;
+      const status = row.archived_at ? 'archived' : row.state;
       const session = { deleted_at: null, deleted_reason: null };
-      return this.apply(settled, { session, details: {}, updates: ['status'], status }, caller);
+      return this.apply(row, { session, details: {}, updates: ['status'], status }, caller);
     }
     if (row.status !== 'archived') return row;
     return this.apply(
@@ -134,26 +167,17 @@ export class SessionEditsService {
     );
   }
 
-  /** Writes down an expiry that no sweep has come by to write. */
-  private async settle(row: SessionRow, user: string | null): Promise<SessionRow> {
-    if (row.deleted_at !== null || row.expires_at === null) return row;
-    const payload = { agent_id: row.agent_id, status: 'deleted' };
-    const events = [
-      { type: 'session.updated', payload: { ...payload, updates: ['status'] } },
-      { type: 'session.expired', payload },
-    ];
-    return this.sessions.save(
-      row,
-      { deleted_at: row.expires_at, deleted_reason: 'expired' },
-      {},
-      events,
-      user,
-    );
-  }
-
   private async apply(row: SessionRow, plan: Plan, caller: Caller): Promise<SessionRow> {
     if (plan.updates.length === 0) return row;
-    return this.sessions.save(row, plan.session, plan.details, eventsOf(row, plan), caller.userId);
+    const saved = await this.sessions.save(
+      row,
+      plan.session,
+      plan.details,
+      eventsOf(row, plan),
+      caller.userId,
+    );
+    if (plan.checkpoint) await this.checkpoints.insert(row.key, saved.checkpoint_n, plan.checkpoint);
+    return saved;
   }
 }
 

@@ -14,6 +14,12 @@ const optionalName = { nullable: true, collation: 'C' } as const;
 @Index('sessions_user_activity', ['user_id', 'last_activity_at', 'key'])
 @Index('sessions_agent_activity', ['agent_id', 'last_activity_at', 'key'], { where: 'agent_id IS NOT NULL' })
 @Index('sessions_activity', ['last_activity_at', 'key'])
+@Index('sessions_expires', ['expires_at'], {
+  where: 'expires_at IS NOT NULL AND deleted_at IS NULL AND purged_at IS NULL AND NOT legal_hold',
+})
+@Index('sessions_overdue', ['overdue_at'], {
+  where: 'overdue_at IS NOT NULL AND deleted_at IS NULL AND purged_at IS NULL',
+})
 @Index('sessions_purged', ['key'], { where: 'purged_at IS NOT NULL' })
 export class Session {
   /** never reused; every other table refers to it */
@@ -102,6 +108,14 @@ export class Session {
   @Column('boolean')
   auto_recover!: boolean;
 
+  /** when silence makes it a crash; null but for active sessions with a heartbeat time-out */
+  @Column({ type: 'timestamptz', ...optionalTime })
+  overdue_at!: Date | null;
+
+  /** how often it recovered by itself since its last heartbeat */
+  @Column({ type: 'integer', default: 0 })
+  recoveries!: number;
+
   @Column({ type: 'timestamptz', ...time })
   created_at!: Date;
 
@@ -150,6 +164,10 @@ export class SessionDetails {
 
   @Column({ type: 'json', nullable: true })
   checkpoint!: JsonObject | null;
+
+  /** number of the last checkpoint; 0: none yet */
+  @Column({ type: 'bigint', default: 0 })
+  checkpoint_n!: number;
 
   @Column('json')
   runtime_metadata!: JsonObject;

@@ -95,6 +95,15 @@ export const sessionView = z
   .strictObject(sessionFields)
   .meta({ id: 'Session', example: withOlderSessionNames(EXAMPLE) });
 
+export const aliveView = z
+  .strictObject({
+    session_id: z.string(),
+    status: z.enum(STATUSES),
+    last_activity_at: timestamp,
+    expires_at: timestamp.nullable(),
+  })
+  .meta({ id: 'Heartbeat' });
+
 export const sessionsPage = z
   .strictObject({ sessions: z.array(sessionView), ...offsetFields })
   .meta({ id: 'SessionsPage' });
@@ -141,6 +150,16 @@ export function toView(row: SessionRow) {
     deleted_reason: isExpired ? 'expired' : row.deleted_reason,
   });
 }
+
+/** What a heartbeat answers. */
+export const toAliveView = (
+  row: Pick<SessionRow, 'id' | 'status' | 'last_activity_at' | 'expires_at'>,
+): z.output<typeof aliveView> => ({
+  session_id: row.id,
+  status: row.status,
+  last_activity_at: row.last_activity_at.toISOString(),
+  expires_at: iso(row.expires_at),
+});
 
 /** A page of sessions as the API shows it. */
 export const toPageView = ({ request, page }: { request: PageRequest<unknown>; page: Page<SessionRow> }) => ({

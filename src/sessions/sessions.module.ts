@@ -3,7 +3,16 @@ import { APP_INTERCEPTOR } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccessModule } from '../access/access.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { AccessFirstInterceptor } from './access-first.interceptor.js';
+import { Checkpoint } from './checkpoint.entity.js';
+import { CheckpointsController } from './checkpoints.controller.js';
+import { CheckpointsRepository } from './checkpoints.repository.js';
+import { CheckpointsService } from './checkpoints.service.js';
+import { DueSweep } from './due.sweep.js';
+import { LivenessController } from './liveness.controller.js';
+import { LivenessRepository } from './liveness.repository.js';
+import { LivenessService } from './liveness.service.js';
 import { Session, SessionDetails } from './session.entity.js';
 import { SessionEditsService } from './session-edits.service.js';
 import { SessionListRepository } from './session-list.repository.js';
@@ -11,21 +20,39 @@ import { SessionListService } from './session-list.service.js';
 import { SessionsController } from './sessions.controller.js';
 import { SessionsRepository } from './sessions.repository.js';
 import { SessionsService } from './sessions.service.js';
+import { SettlingService } from './settling.service.js';
 import { TransitionsController } from './transitions.controller.js';
 import { UserSessionsController } from './user-sessions.controller.js';
 
 /** Sessions: their lifecycle, fields and lists. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Session, SessionDetails]), AccessModule, IdempotencyModule],
-  controllers: [SessionsController, TransitionsController, UserSessionsController],
+  imports: [
+    TypeOrmModule.forFeature([Session, SessionDetails, Checkpoint]),
+    AccessModule,
+    IdempotencyModule,
+    JobsModule,
+  ],
+  controllers: [
+    SessionsController,
+    TransitionsController,
+    LivenessController,
+    CheckpointsController,
+    UserSessionsController,
+  ],
   providers: [
     SessionsRepository,
     SessionListRepository,
+    CheckpointsRepository,
+    LivenessRepository,
     SessionsService,
     SessionEditsService,
     SessionListService,
+    SettlingService,
+    CheckpointsService,
+    LivenessService,
+    DueSweep,
     { provide: APP_INTERCEPTOR, useClass: AccessFirstInterceptor },
   ],
-  exports: [SessionsService, SessionsRepository],
+  exports: [SessionsService, LivenessService, SessionsRepository, CheckpointsRepository],
 })
 export class SessionsModule {}

@@ -8,6 +8,7 @@ import {
   FIND_BY_KEY,
   INSERT,
   LOCK,
+  LOCK_DUE,
   LOCK_PURGED,
   MARK_PURGED,
   MOST_RECENT,
@@ -21,7 +22,7 @@ export const NOW = Symbol('now');
 
 type Changes<Row> = { [Column in keyof Row]?: Row[Column] | typeof NOW };
 export type SessionChanges = Changes<
-  Omit<Session, 'key' | 'version' | 'event_seq' | 'event_tx' | 'expires_at'>
+  Omit<Session, 'key' | 'version' | 'event_seq' | 'event_tx' | 'expires_at' | 'overdue_at'>
 >;
 export type DetailChanges = Changes<Omit<SessionDetails, 'key' | 'updated_at'>>;
 
@@ -38,6 +39,8 @@ export type NewSession = Pick<
   | 'legal_hold'
   | 'title_seq'
   | 'timeout_minutes'
+  | 'heartbeat_timeout_seconds'
+  | 'auto_recover'
 > &
   Pick<SessionDetails, 'title' | 'description' | 'tags' | DocumentColumn> & { archived: boolean };
 
@@ -74,6 +77,7 @@ export class SessionsRepository {
       ],
       ...[session.title_seq, session.timeout_minutes, session.title, session.description, session.tags],
       ...[...documents, JSON.stringify(events), user],
+      ...[session.heartbeat_timeout_seconds, session.auto_recover],
     ]);
     return row ?? null;
   }
@@ -96,7 +100,8 @@ export class SessionsRepository {
 
   /**
    * Writes an edit of a locked session: what changed, its events, the next version. What is not deleted then has
-   * its activity renewed, and what is active or paused its expiry.
+   * its activity renewed (unless the change says otherwise), what is active or paused its expiry, and what is active
+   * the watch for a crash.
    */
   async save(
     row: SessionRow,
@@ -106,11 +111,14 @@ export class SessionsRepository {
     user: string | null,
   ): Promise<SessionRow> {
     const after = { ...row, ...session };
-    const isOpen =
-      !after.deleted_at && !after.archived_at && ['active', 'paused'].includes(String(after.state));
-    const values: unknown[] = [row.key, user, JSON.stringify(events), isOpen ? after.timeout_minutes : null];
+    const state = after.deleted_at || after.archived_at ? null : after.state;
+    const values: unknown[] = [
+      ...[row.key, user, JSON.stringify(events)],
+      state === 'active' || state === 'paused' ? after.timeout_minutes : null,
+      state === 'active' ? after.heartbeat_timeout_seconds : null,
+    ];
     const activity = after.deleted_at ? {} : { last_activity_at: NOW };
-    const sets = assignments({ ...session, ...activity }, values);
+    const sets = assignments({ ...activity, ...session }, values);
     const detailSets = assignments({ ...details, updated_at: NOW }, values);
     const [saved] = await this.database.query<SessionRow>({ text: save(sets, detailSets) }, values);
     return saved!;
@@ -125,6 +133,11 @@ export class SessionsRepository {
   async lockPurged(): Promise<number | null> {
     const [row] = await this.database.query<{ key: number }>(LOCK_PURGED);
     return row?.key ?? null;
+  }
+
+  /** Sessions that expired or fell silent, and whose rows do not say so yet; at most so many of either kind. */
+  lockDue(limit: number): Promise<SessionRow[]> {
+    return this.database.query<SessionRow>(LOCK_DUE, [limit, null]);
   }
 
   /** Removes the rows of a purged session of which nothing else is left. */

@@ -10,10 +10,10 @@ import {
   printableName,
   withReadOnly,
 } from '../http/schemas.js';
+import { CHECKPOINT_KIB } from './checkpoints.schemas.js';
 import { STATUSES } from './lifecycle.js';
 
 export const DOCUMENT_KIB = 256;
-export const CHECKPOINT_KIB = 1024;
 
 const document = jsonObject(DOCUMENT_KIB);
 const type = z.string().min(1).max(255);
@@ -51,6 +51,13 @@ const writable = {
   timeout_minutes: z.int().min(1).nullable().optional().meta({
     description:
       'expires so long after its last activity; at most MAX_SESSION_TTL_MINUTES; null: the default',
+  }),
+  heartbeat_timeout_seconds: z.int().min(5).max(86_400).nullable().optional().meta({
+    description: 'an active session silent for so long is crashed; null: never',
+  }),
+  auto_recover: z.boolean().optional().meta({
+    description:
+      'a session crashed by silence recovers by itself, at most 3 times without a heartbeat between',
   }),
   legal_hold: z.boolean().optional().meta({ description: 'set by services only' }),
 };

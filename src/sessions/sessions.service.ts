@@ -9,10 +9,11 @@ import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import type { NewEvent } from '../events/events.sql.js';
 import { type Answer, type Effect, IdempotencyService } from '../idempotency/idempotency.service.js';
+import { CHECKPOINT_KIB } from './checkpoints.schemas.js';
 import type { SessionRow } from './session.view.js';
 import { ownerRequired, SessionEditsService } from './session-edits.service.js';
 import { type NewSession, SessionsRepository } from './sessions.repository.js';
-import { CHECKPOINT_KIB, type CreateSession, DOCUMENT_KIB, type ResumeSession } from './sessions.schemas.js';
+import { type CreateSession, DOCUMENT_KIB, type ResumeSession } from './sessions.schemas.js';
 
 /** Sessions: making, finding, resuming. Changes to one are in `SessionEditsService`. */
 @Injectable()
@@ -84,7 +85,7 @@ export class SessionsService {
     ifExists: CreateSession['if_exists'],
     caller: Caller,
   ): Promise<Effect<SessionRow>> {
-    const made = await this.sessions.insert(session, [created(session)], caller.userId);
+    const made = await this.sessions.insert(session, eventsOf(session), caller.userId);
     if (made) return { status: 201, ids: [made.key], value: made };
     return this.database.run(async () => {
       const holder = await this.sessions.lock(session.id, caller.userId);
@@ -123,6 +124,8 @@ export class SessionsService {
       title: input.title ?? '',
       title_seq: input.title ? 0 : null,
       timeout_minutes: input.timeout_minutes ?? this.config.SESSION_TTL_MINUTES ?? null,
+      heartbeat_timeout_seconds: input.heartbeat_timeout_seconds ?? null,
+      auto_recover: input.auto_recover ?? false,
       description: input.description ?? null,
       tags: input.tags ?? [],
       checkpoint: input.checkpoint ?? null,
@@ -150,7 +153,7 @@ const idTaken = () => new DomainError('conflict', 'session_id_taken', 'The sessi
 const sameOwner = (a: SessionRow, b: NewSession) =>
   a.user_id === b.user_id && (a.user_id !== null || a.agent_id === b.agent_id);
 
-const created = ({ agent_id, session_type, runtime_backend }: NewSession): NewEvent => ({
-  type: 'session.created',
-  payload: { agent_id, session_type, runtime_backend },
-});
+function eventsOf({ agent_id, session_type, runtime_backend, checkpoint }: NewSession): NewEvent[] {
+  const created = { type: 'session.created', payload: { agent_id, session_type, runtime_backend } };
+  return checkpoint ? [created, { type: 'checkpoint.saved', payload: { n: 1 } }] : [created];
+}

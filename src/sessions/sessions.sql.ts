@@ -1,7 +1,7 @@
 import { roleIn } from '../access/access.sql.js';
 import { statement } from '../database/statement.js';
 import { insertEventList, numberEvents } from '../events/events.sql.js';
-import { statusOf } from './session.sql.js';
+import { hasLapsed, statusOf } from './session.sql.js';
 
 /**
  * SQL for both rows of a session as the API reads them.
@@ -9,10 +9,10 @@ import { statusOf } from './session.sql.js';
  */
 export const sessionColumns = (user: string) => `
   s.key, s.id, s.user_id, s.agent_id, s.client_id, s.session_type, s.runtime_backend, s.state, s.archived_at,
-  s.deleted_at, s.deleted_reason, s.legal_hold, s.version, s.message_count, s.total_tokens, s.total_cost,
-  s.title_seq, s.timeout_minutes, s.expires_at, s.heartbeat_timeout_seconds, s.auto_recover, s.created_at,
+  s.deleted_at, s.deleted_reason, s.legal_hold, s.version + ${hasLapsed('s')}::int as version, s.message_count, s.total_tokens, s.total_cost,
+  s.title_seq, s.timeout_minutes, s.expires_at, s.heartbeat_timeout_seconds, s.auto_recover, s.recoveries, s.created_at,
   s.last_activity_at, d.title, d.description, d.tags, d.metadata, d.context, d.configuration,
-  d.conversation_data, d.checkpoint, d.runtime_metadata, d.session_summary, d.lineage, d.updated_at,
+  d.conversation_data, d.checkpoint, d.checkpoint_n, d.runtime_metadata, d.session_summary, d.lineage, d.updated_at,
   ${statusOf('s')} as status, ${roleIn('s', user)} as role`;
 
 export const FIND = statement(
@@ -35,22 +35,25 @@ export const INSERT = statement(
    s as (
      insert into sessions (
        id, user_id, agent_id, client_id, session_type, runtime_backend, state, archived_at, legal_hold, title_seq,
-       timeout_minutes, expires_at, auto_recover, version, message_count, total_tokens, total_cost, last_call_seq,
+       timeout_minutes, expires_at, heartbeat_timeout_seconds, overdue_at, auto_recover, recoveries, version, message_count, total_tokens, total_cost, last_call_seq,
        event_seq, event_tx, created_at, last_activity_at)
      select $1, $2, $3, $4, $5, $6, $7, case when $8 then at.now end, $9, $10, $11::int,
        case when $7 in ('active', 'paused') and not $8 then at.now + make_interval(mins => $11::int) end,
-       false, 1, 0, 0, 0, 0, jsonb_array_length($21::jsonb), pg_current_xact_id()::text::bigint, at.now, at.now
+       $23::int, case when $7 = 'active' and not $8 then at.now + make_interval(secs => $23::int) end, $24::boolean, 0, 1, 0, 0, 0, 0, jsonb_array_length($21::jsonb), pg_current_xact_id()::text::bigint, at.now, at.now
      from at
      on conflict (id) do nothing
      returning *
    ), d as (
      insert into session_details (
        key, user_id, title, description, tags, metadata, context, configuration, conversation_data, checkpoint,
-       runtime_metadata, session_summary, created_at, updated_at)
+       runtime_metadata, checkpoint_n, session_summary, created_at, updated_at)
      select s.key, s.user_id, $12, $13, $14::text[], $15::jsonb, $16::json, $17::json, $18::json, $19::json, $20::json,
-       '', s.created_at, s.created_at
+       case when $19::json is null then 0 else 1 end, '', s.created_at, s.created_at
      from s
      returning *
+   ), c as (
+     insert into checkpoints (session_key, n, checkpoint, metadata, created_at)
+     select s.key, 1, $19::json, '{}', s.created_at from s where $19::json is not null
    ), e as (${insertEventList('s', '$21')})
    select ${sessionColumns('$22')} from s join d on d.key = s.key`,
 );
@@ -60,6 +63,7 @@ export const save = (sets: string, detailSets: string) => `
     update sessions s set ${sets ? `${sets},` : ''}
       version = s.version + 1,
       expires_at = clock_timestamp() + make_interval(mins => $4::int),
+      overdue_at = clock_timestamp() + make_interval(secs => $5::int),
       ${numberEvents('s', 'jsonb_array_length($3::jsonb)')}
     where s.key = $1
     returning s.*
@@ -93,6 +97,19 @@ export const MARK_PURGED = statement(
 export const LOCK_PURGED = statement(
   'sessions.lockPurged',
   'select key from sessions where purged_at is not null order by key limit 1 for update skip locked',
+);
+
+/** Each is held for this transaction unless another process holds it. */
+export const LOCK_DUE = statement(
+  'sessions.lockDue',
+  `select ${sessionColumns('$2')} from sessions s join session_details d on d.key = s.key
+   where s.key in (
+     (select key from sessions where expires_at <= now() and deleted_at is null and purged_at is null and not legal_hold
+      order by expires_at limit $1)
+     union
+     (select key from sessions where overdue_at <= now() and deleted_at is null and purged_at is null
+      order by overdue_at limit $1))
+   for update of s skip locked`,
 );
 
 export const REMOVE = statement(

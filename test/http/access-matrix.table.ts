@@ -160,6 +160,14 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   ...MIXED_EDITS,
   ...moveEntries,
 
+  entry('heartbeat', '', 'editor'),
+  entry('heartbeat', 'of one paused', 'editor', { state: 'paused' }),
+  entry('recoverSession', 'crashed', 'editor', { state: 'crashed' }),
+  entry('recoverSession', 'active already', 'editor'),
+  entry('saveCheckpoint', '', 'editor', { body: () => ({ checkpoint: { step: 2 } }) }),
+  entry('listCheckpoints', '', 'viewer'),
+  entry('getCheckpoint', '', 'viewer', { params: () => ({ n: '1' }) }),
+
   entry('restoreSession', 'archived', 'manager', { state: 'archived' }),
   entry('restoreSession', 'deleted', 'owner', { state: 'deleted' }),
   entry('deleteSession', '', 'owner'),

@@ -135,7 +135,14 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
   const cell = { session: `cell-${cells}`, message: `message-${cells}`, owner, caller: user ?? owner };
   const key = service.api.service(SERVICE_KEY);
   const at = `/api/v1/sessions/${cell.session}`;
-  await ok(key.post('/api/v1/sessions', { session_id: cell.session, user_id: owner, title: 'A title' }));
+  await ok(
+    key.post('/api/v1/sessions', {
+      session_id: cell.session,
+      user_id: owner,
+      title: 'A title',
+      checkpoint: { step: 1 },
+    }),
+  );
   await ok(key.post(`${at}/messages`, { message_id: cell.message, role: 'user', content: 'Hello' }));
   if (entry.state === 'deleted') await ok(key.delete(at));
   else if (entry.state && entry.state !== 'active') await ok(key.patch(at, { status: entry.state }));
@@ -178,6 +185,7 @@ async function everythingAbout({ session, owner, caller }: Cell) {
   const { rows } = await service.database.pool.query(
     `select to_jsonb(s) as session, to_jsonb(d) as details,
        (select count(*) from messages m where m.session_key = s.key) as messages,
+       (select count(*) from checkpoints c where c.session_key = s.key) as checkpoints,
        (select count(*) from events e where e.session_key = s.key) as events,
        (select json_agg(m order by m.user_id) from members m where m.session_key = s.key) as members,
        (select count(*) from sessions o where o.user_id in ($2, $3)) as sessions

@@ -1,4 +1,4 @@
-import { PurgeService } from '../../src/retention/purge.service.js';
+import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Answer, Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 import {
@@ -268,11 +268,14 @@ describe('each change tells', () => {
       client_id: 'c',
       agent_id: 'new-agent',
       timeout_minutes: 5,
+      heartbeat_timeout_seconds: 60,
+      auto_recover: true,
     };
     await api.patch(at(id), body);
-    const [, fields, state, ...rest] = await eventsOf(api, id);
+    const [, fields, saved, state, ...rest] = await eventsOf(api, id);
     expect(fields.payload.updates.sort()).toEqual(Object.keys(body).sort());
     expect(fields.payload).toMatchObject({ agent_id: 'new-agent', status: 'paused' });
+    expect(told([saved])).toEqual([['checkpoint.saved', { n: 1 }]]);
     expect(told([state])).toEqual([['session.paused', { agent_id: 'new-agent', status: 'paused' }]]);
     expect(rest).toEqual([]);
   });
@@ -588,7 +591,7 @@ describe('the events of all sessions', () => {
       expect(await allEvents(app.api.as(member))).toEqual([]);
     };
     await check();
-    await app.app.get(PurgeService, { strict: false }).sweep();
+    await app.app.get(Sweeps, { strict: false }).run();
     await check();
     const { rows } = await app.database.pool.query(
       `select (select count(*)::int from messages m where m.session_key = e.session_key) as messages,

@@ -103,6 +103,17 @@ export async function runOut(database: TestDatabase, id: string): Promise<void> 
   expect(rowCount).toBe(1);
 }
 
+/** Lets a session have been silent for so long: every clock in its row goes back. */
+export async function silence(database: TestDatabase, id: string, seconds: number): Promise<void> {
+  const { rowCount } = await database.pool.query(
+    `update sessions set last_activity_at = last_activity_at - make_interval(secs => $2),
+       expires_at = expires_at - make_interval(secs => $2), overdue_at = overdue_at - make_interval(secs => $2)
+     where id = $1`,
+    [id, seconds],
+  );
+  expect(rowCount).toBe(1);
+}
+
 /** Makes somebody a collaborator, before there are routes for it. */
 export async function share(database: TestDatabase, id: string, user: string, role: string): Promise<void> {
   await database.pool.query(

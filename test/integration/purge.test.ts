@@ -1,4 +1,4 @@
-import { PurgeService } from '../../src/retention/purge.service.js';
+import { Sweeps } from '../../src/jobs/sweeps.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 
 let app: TestApp;
@@ -40,9 +40,9 @@ test('deleting for good and creating the id again shows nothing old, also while 
     version: 1,
   });
 
-  const purge = app.app.get(PurgeService);
+  const purge = app.app.get(Sweeps);
   let isPurging = true;
-  const sweeps = Promise.all([purge.sweep(), purge.sweep()]).finally(() => {
+  const sweeps = Promise.all([purge.run(), purge.run()]).finally(() => {
     isPurging = false;
   });
   let appended = 0;
@@ -107,7 +107,7 @@ test('a sweep that was interrupted goes on', async () => {
   await fill(rows[0].key, 5_000);
   await bob.delete('/sessions/half?permanent=true');
   await app.database.pool.query('delete from messages where session_key = $1 and seq <= 2500', [rows[0].key]);
-  await app.app.get(PurgeService).sweep();
+  await app.app.get(Sweeps).run();
   expect(
     (await app.database.pool.query('select from messages where session_key = $1', [rows[0].key])).rowCount,
   ).toBe(0);

@@ -6,10 +6,11 @@ import { migrate } from '../../src/database/migrate.js';
 import { Event } from '../../src/events/event.entity.js';
 import { IdempotencyKey } from '../../src/idempotency/idempotency-key.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
+import { Checkpoint } from '../../src/sessions/checkpoint.entity.js';
 import { Session, SessionDetails } from '../../src/sessions/session.entity.js';
 import { createDatabase, type TestDatabase } from '../setup/database.js';
 
-const entities = [Session, SessionDetails, Member, Message, ToolCall, Event, IdempotencyKey];
+const entities = [Session, SessionDetails, Checkpoint, Member, Message, ToolCall, Event, IdempotencyKey];
 
 let database: TestDatabase;
 let dataSource: DataSource;

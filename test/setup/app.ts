@@ -16,15 +16,18 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
-/** The whole application on a database and a port of its own, in this process, over real HTTP. */
-export async function startApp(environment: NodeJS.ProcessEnv = {}): Promise<TestApp> {
-  const database = await createDatabase();
+/**
+ * The whole application on a database and a port of its own, in this process, over real HTTP; or on the database of
+ * another one, as a second process would be.
+ */
+export async function startApp(environment: NodeJS.ProcessEnv = {}, other?: TestApp): Promise<TestApp> {
+  const database = other?.database ?? (await createDatabase());
   const app = await createApp(testConfig(environment), createLog(testConfig(environment)), database.url);
   await app.listen({ host: '127.0.0.1', port: 0 });
   const url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
   const close = async () => {
     await app.close();
-    await database.drop();
+    if (!other) await database.drop();
   };
   return { api: new Api(url), url, app, database, close };
 }

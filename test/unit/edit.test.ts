@@ -30,6 +30,7 @@ const row = (changes: Partial<SessionRow> = {}): SessionRow =>
     conversation_data: {},
     runtime_metadata: {},
     checkpoint: { a: 1 },
+    checkpoint_n: 4,
     timeout_minutes: null,
     version: 1,
     created_at: TIME,
@@ -87,8 +88,9 @@ describe('an edit', () => {
 
   it('merges documents or replaces them, and always replaces a checkpoint', () => {
     const input = { context: { b: { d: 2 } }, checkpoint: { b: 2 } };
-    expect(plan(input, true).details).toEqual({ context: { a: 1, b: { c: 1, d: 2 } }, checkpoint: { b: 2 } });
-    expect(plan(input, false).details).toEqual(input);
+    const saved = { checkpoint: { b: 2 }, checkpoint_n: 5 };
+    expect(plan(input, true).details).toEqual({ context: { a: 1, b: { c: 1, d: 2 } }, ...saved });
+    expect(plan(input, false).details).toEqual({ ...input, ...saved });
     expect(plan({ checkpoint: null }).details).toEqual({ checkpoint: null });
   });
 

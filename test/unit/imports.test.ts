@@ -12,7 +12,7 @@ const FLOORS = [
   ['messages'],
   ['sessions'],
   ['access'],
-  ['events', 'idempotency'],
+  ['events', 'idempotency', 'jobs'],
   ['database'],
   ['http'],
   ['config'],

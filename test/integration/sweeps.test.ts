@@ -1,0 +1,56 @@
+import { Sweeps } from '../../src/jobs/sweeps.js';
+import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+
+const EACH = 300;
+
+let first: TestApp;
+let second: TestApp;
+beforeAll(async () => {
+  first = await startApp();
+  second = await startApp({}, first);
+});
+afterAll(async () => {
+  await second.close();
+  await first.close();
+});
+
+/** Sessions that are due, each with one event of its making. */
+async function due(kind: string, fields: object): Promise<void> {
+  const service = first.api.service(SERVICE_KEY);
+  await Promise.all(
+    Array.from({ length: EACH }, (_, i) =>
+      service.post('/api/v1/sessions', { session_id: `${kind}-${i}`, user_id: kind, ...fields }),
+    ),
+  );
+}
+
+test('two processes with two sweeps each at once handle every due session once', async () => {
+  await due('expired', { timeout_minutes: 5 });
+  await due('silent', { heartbeat_timeout_seconds: 5 });
+  await due('recovering', { heartbeat_timeout_seconds: 5, auto_recover: true });
+  await due('well', {});
+  await first.database.pool.query(
+    `update sessions set expires_at = now() - interval '1 s' where expires_at is not null`,
+  );
+  await first.database.pool.query(
+    `update sessions set overdue_at = now() - interval '1 s' where overdue_at is not null`,
+  );
+  const sweeps = [first, second].map(({ app }) => app.get(Sweeps));
+  await Promise.all([...sweeps, ...sweeps].map((sweep) => sweep.run()));
+  const { rows } = await first.database.pool.query(
+    `select user_id, types, count(*)::int from (
+       select s.user_id, (select string_agg(e.event_type, ' ' order by e.seq) from events e where e.session_key = s.key) as types
+       from sessions s) told
+     group by 1, 2 order by 1`,
+  );
+  expect(rows).toEqual([
+    { user_id: 'expired', types: 'session.created session.updated session.expired', count: EACH },
+    {
+      user_id: 'recovering',
+      types: 'session.created session.updated session.crashed session.updated session.recovered',
+      count: EACH,
+    },
+    { user_id: 'silent', types: 'session.created session.updated session.crashed', count: EACH },
+    { user_id: 'well', types: 'session.created', count: EACH },
+  ]);
+});
