@@ -64,7 +64,7 @@ export function refusalsOf(spec: OperationSpec): Record<number, string[]> {
 }
 
 function sharedRefusals(spec: OperationSpec): Record<number, string[]> {
-  const mayHaveBody = spec.body || spec.idempotent || spec.versioned === 'write';
+  const mayHaveBody = spec.body !== undefined || spec.scope?.endsWith(':write');
   const codes: Record<number, string[]> = {
     400: ['malformed_request', ...(mayHaveBody ? ['malformed_json'] : [])],
     401: ['unauthenticated', 'unknown_api_key', 'unknown_gateway', 'invalid_user_id'],

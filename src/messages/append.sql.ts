@@ -78,7 +78,7 @@ export const APPEND = statement(
 
 /**
  * Why an append got no row, or met a unique index: one read of everything that could be the reason. A known id is
- * the same message again if its request was the same, or where the caller chose the id, if what it says is the same.
+ * the same message again if it is redacted, if its request was the same, or where the caller chose the id, if what it says is the same.
  *
  * $1 session id, $2 user, $3 messages as above, $4 ids of earlier calls that are answered
  */
@@ -88,6 +88,7 @@ export const EXPLAIN_APPEND = statement(
      ${roleIn('s', '$2')} as role,
      (select coalesce(json_agg(json_build_object('message_id', k.message_id, 'same', k.same)), '[]') from (
         select stored.message_id, case
+            when stored.redacted_at is not null then true
             when given.request_digest is not null then stored.request_digest is not distinct from given.request_digest
             else stored.role = given.role
               and stored.content::jsonb is not distinct from given.content::jsonb

@@ -8,16 +8,13 @@ import { CurrentCaller } from '../http/caller.guard.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
+import { appendedView, messagesPage, messageView, toView } from './message.view.js';
 import {
   type AppendBody,
   appendBody,
-  appendedView,
   type MessagesQuery,
   messageId,
-  messagesPage,
   messagesQuery,
-  messageView,
-  toView,
 } from './messages.schemas.js';
 import { MessagesService } from './messages.service.js';
 

@@ -2,6 +2,9 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { Message, ToolCall } from './message.entity.js';
+import { MessageEditsController } from './message-edits.controller.js';
+import { MessageEditsRepository } from './message-edits.repository.js';
+import { MessageEditsService } from './message-edits.service.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesRepository } from './messages.repository.js';
 import { MessagesService } from './messages.service.js';
@@ -10,8 +13,8 @@ import { SessionController } from './session.controller.js';
 /** The history of a session. */
 @Module({
   imports: [TypeOrmModule.forFeature([Message, ToolCall]), SessionsModule],
-  controllers: [MessagesController, SessionController],
-  providers: [MessagesRepository, MessagesService],
+  controllers: [MessagesController, MessageEditsController, SessionController],
+  providers: [MessagesRepository, MessagesService, MessageEditsRepository, MessageEditsService],
   exports: [MessagesService, MessagesRepository],
 })
 export class MessagesModule {}

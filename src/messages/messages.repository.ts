@@ -134,9 +134,10 @@ interface HeaderColumns {
   message_count: number;
 }
 
-const COLUMNS = `
+/** Of a row `m`, as it is answered. */
+export const COLUMNS = `
   m.seq, m.message_id, m.user_id, m.role, m.content, m.message_type, m.tool_calls, m.tool_call_id, m.tool_call_seq,
-  m.name, m.model, m.tokens_used, m.cost_usd, m.token_count, m.metadata, m.origin, m.created_at`;
+  m.name, m.model, m.tokens_used, m.cost_usd, m.token_count, m.metadata, m.origin, m.created_at, m.redacted_at`;
 
 /** $1 session id, $2 user */
 const HEADER = `

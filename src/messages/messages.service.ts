@@ -151,6 +151,7 @@ function written(append: PreparedAppend, appended: Appended[]): AppendResult {
     ...appended[index]!,
     token_count: null,
     origin: null,
+    redacted_at: null,
   }));
   return {
     messages: messages as unknown as StoredMessage[],

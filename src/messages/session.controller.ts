@@ -8,7 +8,8 @@ import { Operation } from '../http/operation.js';
 import { toView as toSessionView } from '../sessions/session.view.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
 import { SessionsService } from '../sessions/sessions.service.js';
-import { type GetSessionQuery, getSessionQuery, sessionWithMessages, toView } from './messages.schemas.js';
+import { sessionWithMessages, toView } from './message.view.js';
+import { type GetSessionQuery, getSessionQuery } from './messages.schemas.js';
 import { MessagesService } from './messages.service.js';
 
 /** A session, with the end of its history if asked for: so its route is in this room. */

@@ -135,7 +135,7 @@ export class SessionEditsService {
   private async lockToDelete(id: string, caller: Caller, allowed: Allowed): Promise<SessionRow> {
     const row = verify(await this.sessions.lock(id, caller.userId), 'own', true);
     checkVersion(row.version, allowed);
-    if (row.legal_hold) throw new DomainError('conflict', 'legal_hold', 'The session is under legal hold.');
+    if (row.legal_hold) throw legalHold();
     return row;
   }
 
@@ -184,6 +184,8 @@ export class SessionEditsService {
 /** Somebody owns every session: a user, or the agent of one without. */
 export const ownerRequired = (pointer: string) =>
   invalid([{ pointer, detail: 'names the owner: a service gives user_id, or agent_id' }], 'owner_required');
+
+export const legalHold = () => new DomainError('conflict', 'legal_hold', 'The session is under legal hold.');
 
 const DELETED = { deleted_at: NOW, deleted_reason: 'requested' } as const;
 

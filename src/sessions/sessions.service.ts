@@ -31,6 +31,11 @@ export class SessionsService {
     return verify(await this.sessions.find(id, caller.userId), 'read', includeDeleted);
   }
 
+  /** Holds the session's row until the transaction ends: whatever hangs on a session is changed under it. */
+  async lock(id: string, caller: Caller, permission: Permission): Promise<SessionRow> {
+    return verify(await this.sessions.lock(id, caller.userId), permission);
+  }
+
   /** Whether the caller may do this to the session; told before what is wrong with his input. */
   async check(id: string, caller: Caller, permission: Permission, deletedToo: boolean): Promise<void> {
     verify(await this.sessions.find(id, caller.userId), permission, deletedToo);

@@ -160,6 +160,12 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   ...MIXED_EDITS,
   ...moveEntries,
 
+  entry('patchMessage', '', 'manager', {
+    params: ({ message }) => ({ message_id: message }),
+    body: () => ({ metadata: { a: 1 } }),
+  }),
+  entry('redactMessage', '', 'manager', { params: ({ message }) => ({ message_id: message }) }),
+
   entry('heartbeat', '', 'editor'),
   entry('heartbeat', 'of one paused', 'editor', { state: 'paused' }),
   entry('recoverSession', 'crashed', 'editor', { state: 'crashed' }),

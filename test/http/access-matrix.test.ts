@@ -184,7 +184,7 @@ async function ok(answer: ReturnType<Api['get']>): Promise<void> {
 async function everythingAbout({ session, owner, caller }: Cell) {
   const { rows } = await service.database.pool.query(
     `select to_jsonb(s) as session, to_jsonb(d) as details,
-       (select count(*) from messages m where m.session_key = s.key) as messages,
+       (select json_agg(m order by m.seq) from messages m where m.session_key = s.key) as messages,
        (select count(*) from checkpoints c where c.session_key = s.key) as checkpoints,
        (select count(*) from events e where e.session_key = s.key) as events,
        (select json_agg(m order by m.user_id) from members m where m.session_key = s.key) as members,

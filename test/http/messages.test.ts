@@ -62,6 +62,7 @@ describe('appending', () => {
       token_count: null,
       metadata: {},
       origin: null,
+      redacted_at: null,
       created_at: expect.stringMatching(TIME),
       timestamp: message.created_at,
     });

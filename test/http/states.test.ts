@@ -82,6 +82,8 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
   ['getCheckpoint', (id) => api.get(at(id, '/checkpoints/1')), READ],
   ['listSessionEvents', (id) => api.get(at(id, '/events')), ALWAYS],
   ['appendMessages', (id) => api.post(at(id, '/messages'), message), OPEN_ONLY('201')],
+  ['patchMessage', (id) => api.patch(at(id, '/messages/m'), { tokens_used: 1 }), READ],
+  ['redactMessage', (id) => api.delete(at(id, '/messages/m')), row(GONE, '200', '200', GONE, HELD, HELD)],
   ['heartbeat', (id) => api.post(at(id, '/heartbeat')), OPEN_ONLY('200')],
   [
     'saveCheckpoint',
