@@ -13,6 +13,7 @@ import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { RetentionModule } from './retention/retention.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
+import { StatsModule } from './stats/stats.module.js';
 
 /** What every room may ask for. */
 @Global()
@@ -40,6 +41,7 @@ export class AppModule {
         SessionsModule,
         MessagesModule,
         FeedModule,
+        StatsModule,
         RetentionModule,
         OperationsModule,
       ],

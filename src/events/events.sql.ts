@@ -16,6 +16,16 @@ export const numberEvents = (session: string, count: string) => `
   event_tx = greatest(${session}.event_tx, pg_current_xact_id()::text::bigint)`;
 
 /**
+ * SQL for: behind this position in the stream of all events, and settled. A transaction that still runs may write
+ * events that come before ones already there; so reading stops at the oldest that runs, and what lies before it
+ * will not change any more.
+ * @param e alias of a row of `events`
+ */
+export const settledAfter = (e: string, tx: string, position: string) => `
+  (${e}.tx, ${e}.position) > (${tx}::bigint, ${position}::bigint)
+  and ${e}.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
+
+/**
  * SQL that inserts events.
  * @param source a query that yields `session_key, seq, event_type, payload (jsonb), tx, created_at` in order of seq
  */

@@ -3,6 +3,7 @@ import { roleIn } from '../access/access.sql.js';
 import { PERMISSIONS, type Role } from '../access/roles.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
+import { settledAfter } from '../events/events.sql.js';
 import { statusOf } from '../sessions/session.sql.js';
 import type { EventRow } from './feed.schemas.js';
 
@@ -53,19 +54,11 @@ const OF_SESSION = statement(
    order by page.seq`,
 );
 
-/**
- * A transaction that still runs may write events that come before ones already there. So reading stops at the
- * oldest transaction that runs: what lies before it will not change any more.
- */
-const SETTLED = `
-  (e.tx, e.position) > ($1::bigint, $2::bigint)
-  and e.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
-
 const OF_EVERYBODY = statement(
   'feed.ofEverybody',
   `select ${COLUMNS}, coalesce(e.payload ->> 'session_id', s.id) as aggregate_id
    from events e left join sessions s on s.key = e.session_key
-   where ${SETTLED} and (e.event_type = 'session.purged' or (s.key is not null and s.purged_at is null))
+   where ${settledAfter('e', '$1', '$2')} and (e.event_type = 'session.purged' or (s.key is not null and s.purged_at is null))
    order by e.tx, e.position limit $3::int`,
 );
 
@@ -73,6 +66,6 @@ const OF_USER = statement(
   'feed.ofUser',
   `select ${COLUMNS}, s.id as aggregate_id
    from events e join sessions s on s.key = e.session_key
-   where ${SETTLED} and s.purged_at is null and (${roleIn('s', '$4')}) is not null
+   where ${settledAfter('e', '$1', '$2')} and s.purged_at is null and (${roleIn('s', '$4')}) is not null
    order by e.tx, e.position limit $3::int`,
 );

@@ -22,7 +22,11 @@ export const withOlderSessionNames = <V extends View>(view: V) => ({ ...view, ..
 export const withOlderMessageNames = <V extends View>(view: V) => ({ ...view, ...aliased(view, MESSAGE) });
 
 const aliased = (view: View, aliases: Aliases) =>
-  Object.fromEntries(Object.entries(aliases).map(([older, ours]) => [older, view[ours]]));
+  Object.fromEntries(
+    Object.entries(aliases)
+      .filter(([, ours]) => ours in view)
+      .map(([older, ours]) => [older, view[ours]]),
+  );
 
 /** The older members of a session's answer, for its schema. */
 export const olderSessionFields = (shape: z.core.$ZodLooseShape) => deprecatedFields(shape, SESSION);

@@ -140,6 +140,7 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   }),
   entry('resumeLatestSession', 'of somebody by name', 'named', { body: ({ owner }) => ({ user_id: owner }) }),
   entry('listEvents', '', 'any caller'),
+  entry('getServiceStats', '', 'any caller'),
 
   entry('getSession', '', 'viewer'),
   entry('getSession', 'archived', 'viewer', { state: 'archived' }),
@@ -150,6 +151,7 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('listSessionEvents', '', 'viewer'),
   entry('listSessionEvents', 'of one deleted', 'viewer', { state: 'deleted' }),
   entry('listMessages', '', 'viewer'),
+  entry('getSessionSummary', '', 'viewer'),
   entry('getMessage', '', 'viewer', { params: ({ message }) => ({ message_id: message }) }),
 
   entry('appendMessages', 'one', 'editor', { body: () => message }),

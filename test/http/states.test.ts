@@ -76,6 +76,7 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
   ['getSession', (id) => api.get(at(id, '?include_deleted=true')), ALWAYS],
   ['getSession', (id) => api.get(at(id, '?include=messages')), READ],
   ['listMessages', (id) => api.get(at(id, '/messages')), READ],
+  ['getSessionSummary', (id) => api.get(at(id, '/summary')), READ],
   ['listMessages', (id) => api.get(at(id, '/messages?role=user&include_total=true')), READ],
   ['getMessage', (id) => api.get(at(id, '/messages/m')), READ],
   ['listCheckpoints', (id) => api.get(at(id, '/checkpoints')), READ],

@@ -107,6 +107,7 @@ export async function runOut(database: TestDatabase, id: string): Promise<void> 
 export async function silence(database: TestDatabase, id: string, seconds: number): Promise<void> {
   const { rowCount } = await database.pool.query(
     `update sessions set last_activity_at = last_activity_at - make_interval(secs => $2),
+       created_at = created_at - make_interval(secs => $2),
        expires_at = expires_at - make_interval(secs => $2), overdue_at = overdue_at - make_interval(secs => $2)
      where id = $1`,
     [id, seconds],

@@ -4,13 +4,27 @@ import { Member } from '../../src/access/member.entity.js';
 import { dataSourceOptions } from '../../src/database/data-source.js';
 import { migrate } from '../../src/database/migrate.js';
 import { Event } from '../../src/events/event.entity.js';
+import { StreamPosition } from '../../src/events/stream-position.entity.js';
 import { IdempotencyKey } from '../../src/idempotency/idempotency-key.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
 import { Checkpoint } from '../../src/sessions/checkpoint.entity.js';
 import { Session, SessionDetails } from '../../src/sessions/session.entity.js';
+import { ServiceTotals, SessionTotals } from '../../src/stats/totals.entity.js';
 import { createDatabase, type TestDatabase } from '../setup/database.js';
 
-const entities = [Session, SessionDetails, Checkpoint, Member, Message, ToolCall, Event, IdempotencyKey];
+const entities = [
+  Session,
+  SessionDetails,
+  Checkpoint,
+  Member,
+  Message,
+  ToolCall,
+  Event,
+  StreamPosition,
+  IdempotencyKey,
+  SessionTotals,
+  ServiceTotals,
+];
 
 let database: TestDatabase;
 let dataSource: DataSource;

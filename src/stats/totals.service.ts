@@ -1,0 +1,54 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import type { Caller } from '../common/caller.js';
+import { Database } from '../database/database.js';
+import { Sweeps } from '../jobs/sweeps.js';
+import { type Total, TotalsRepository } from './totals.repository.js';
+
+const BATCH = 5_000;
+
+/**
+ * What sessions come to. Of a user it is counted when asked for; of the whole service it is folded in the background:
+ * every change writes an event, so the events name the sessions to be counted anew, and no append touches a shared row.
+ */
+@Injectable()
+export class TotalsService implements OnModuleInit {
+  constructor(
+    private readonly database: Database,
+    private readonly totals: TotalsRepository,
+    private readonly sweeps: Sweeps,
+  ) {}
+
+  onModuleInit(): void {
+    this.sweeps.add('service totals', () => this.fold());
+  }
+
+  /** Over what the caller owns; for a service, over everything, as of the last fold. */
+  async of(caller: Caller): Promise<{ totals: Total[]; asOf: Date }> {
+    if (caller.userId === null) return this.totals.folded();
+    const asOf = new Date();
+    return { totals: await this.totals.recount(caller.userId), asOf };
+  }
+
+  /** With writes stopped, folds what is left, and answers both sums: they must be equal. */
+  prove(): Promise<{ folded: Total[]; recounted: Total[] }> {
+    return this.database.run(async () => {
+      await this.totals.stopWrites();
+      while (await this.fold()) {}
+      const { totals } = await this.totals.folded();
+      return { folded: totals, recounted: await this.totals.recount(null) };
+    });
+  }
+
+  /** The next events. They stand still behind the position, so that none is missed (see `settledAfter`). */
+  private fold(): Promise<boolean> {
+    return this.database.run(async () => {
+      const start = await this.totals.lockPosition();
+      if (!start) return false;
+      const { keys, count, as_of, ...end } = await this.totals.readOn(start, BATCH);
+      const isMore = count === BATCH;
+      if (count > 0) await this.totals.fold(keys);
+      await this.totals.moveTo(count > 0 ? end : start, isMore ? as_of : null);
+      return isMore;
+    });
+  }
+}
