@@ -16,17 +16,19 @@ type Aliases = Record<string, string>;
 type View = Record<string, unknown>;
 
 /** Adds the older members to a session's answer. */
-export const withOlderSessionNames = <V extends View>(view: V) => ({ ...view, ...aliased(view, SESSION) });
+export const withOlderSessionNames = <V extends View>(view: V): V & View => withOlder(view, SESSION_PAIRS);
 
 /** Adds the older members to a message's answer. */
-export const withOlderMessageNames = <V extends View>(view: V) => ({ ...view, ...aliased(view, MESSAGE) });
+export const withOlderMessageNames = <V extends View>(view: V): V & View => withOlder(view, MESSAGE_PAIRS);
 
-const aliased = (view: View, aliases: Aliases) =>
-  Object.fromEntries(
-    Object.entries(aliases)
-      .filter(([, ours]) => ours in view)
-      .map(([older, ours]) => [older, view[ours]]),
-  );
+const SESSION_PAIRS = Object.entries(SESSION);
+const MESSAGE_PAIRS = Object.entries(MESSAGE);
+
+/** Into the view itself: it was made to be sent, and a copy of every message of a page is dear. */
+function withOlder<V extends View>(view: V, pairs: [older: string, ours: string][]): V & View {
+  for (const [older, ours] of pairs) if (ours in view) (view as View)[older] = view[ours];
+  return view;
+}
 
 /** The older members of a session's answer, for its schema. */
 export const olderSessionFields = (shape: z.core.$ZodLooseShape) => deprecatedFields(shape, SESSION);

@@ -1,4 +1,9 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
 import type { Logger } from 'pino';
 import { CONFIG, type Config } from '../config/config.js';
 import { LOG } from '../http/log.js';
@@ -11,7 +16,7 @@ export type Step = () => Promise<boolean>;
  * that no other process holds, so several share the work and a killed one leaves it to the next.
  */
 @Injectable()
-export class Sweeps implements OnApplicationBootstrap, OnApplicationShutdown {
+export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly steps = new Map<string, Step>();
   private timer?: NodeJS.Timeout;
   private running: Promise<void> = Promise.resolve();
@@ -33,7 +38,8 @@ export class Sweeps implements OnApplicationBootstrap, OnApplicationShutdown {
     this.timer = setInterval(tick, this.config.SWEEP_SECONDS * 1000).unref();
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** Before the pool is closed: a step that runs is finished. */
+  async beforeApplicationShutdown(): Promise<void> {
     this.isStopping = true;
     clearInterval(this.timer);
     await this.running;

@@ -13,7 +13,7 @@ import { isOpen, isRecoverable, renewActivity, statusOf } from '../sessions/sess
  * snapshot's, no row comes back, and the append is tried again.
  *
  * $1 session id, $2 user (null: service), $3 roles that may, $4 expected seq, $5 messages (json), $6 how many,
- * $7 ids of earlier calls that are answered, $8 calls made (json), $9 position of the last message with calls,
+ * $7 ids of earlier calls that are answered (json), $8 calls made (json), $9 position of the last message with calls,
  * $10 title, $11 position of the message it is made from
  */
 export const APPEND = statement(
@@ -26,7 +26,7 @@ export const APPEND = statement(
    ), answered as (
      select call.call_id, (
        select max(c.seq) from tool_calls c where c.session_key = s.key and c.call_id = call.call_id) as seq
-     from unnest($7::text[]) as call(call_id), sessions s
+     from json_array_elements_text($7::json) as call(call_id), sessions s
      where s.id = $1
    ), target as (
      update sessions s set
@@ -43,7 +43,7 @@ export const APPEND = statement(
        and ${isOpen('s')}
        and (${roleIn('s', '$2')}) = any($3::text[])
        and ($4::bigint is null or s.message_count = $4)
-       and (cardinality($7::text[]) = 0 or (
+       and (json_array_length($7::json) = 0 or (
          s.last_call_seq = (select snapshot.last_call_seq from sessions snapshot where snapshot.id = $1)
          and not exists (select from answered where seq is null)))
      returning s.*, s.message_count - $6::int as base, coalesce(s.title_seq > s.message_count - $6::int, false) as is_titled

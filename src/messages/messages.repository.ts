@@ -61,7 +61,11 @@ export class MessagesRepository {
         JSON.stringify(append.messages),
         append.messages.length,
       ],
-      ...[append.answered, JSON.stringify(append.calls), append.calls.at(-1)?.position ?? null],
+      ...[
+        JSON.stringify(append.answered),
+        JSON.stringify(append.calls),
+        append.calls.at(-1)?.position ?? null,
+      ],
       ...[append.title?.text ?? null, append.title?.position ?? null],
     ]);
     return rows.sort((a, b) => a.seq - b.seq);
