@@ -5,7 +5,7 @@ import { boundedPage, COUNT_CAP, type Counted, pageBytes } from '../common/pagin
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { statusOf } from '../sessions/session.sql.js';
-import { APPEND, EXPLAIN_APPEND } from './append.sql.js';
+import { appendStatement, EXPLAIN_APPEND } from './append.sql.js';
 import type { Message, StoredMessage } from './message.entity.js';
 import type { PreparedAppend } from './prepare.js';
 
@@ -52,22 +52,18 @@ export class MessagesRepository {
 
   /** One statement, one round trip. No rows: something forbids it; a unique violation is PostgreSQL's own error. */
   async append(id: string, user: string | null, append: PreparedAppend): Promise<Appended[]> {
-    const rows = await this.database.query<Appended>(APPEND, [
-      ...[
-        id,
-        user,
-        PERMISSIONS.work,
-        append.expectedSeq,
-        JSON.stringify(append.messages),
-        append.messages.length,
+    const { expectedSeq, messages, title, calls, answered } = append;
+    const hasCalls = calls.length > 0 || answered.length > 0;
+    const rows = await this.database.query<Appended>(
+      appendStatement({ title: title !== null, calls: hasCalls }),
+      [
+        ...[id, user, PERMISSIONS.work, expectedSeq, JSON.stringify(messages), messages.length],
+        ...(title ? [title.text, title.position] : []),
+        ...(hasCalls
+          ? [JSON.stringify(answered), JSON.stringify(calls), calls.at(-1)?.position ?? null]
+          : []),
       ],
-      ...[
-        JSON.stringify(append.answered),
-        JSON.stringify(append.calls),
-        append.calls.at(-1)?.position ?? null,
-      ],
-      ...[append.title?.text ?? null, append.title?.position ?? null],
-    ]);
+    );
     return rows.sort((a, b) => a.seq - b.seq);
   }
 
