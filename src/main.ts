@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { once } from 'node:events';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
@@ -21,8 +22,8 @@ async function main(): Promise<void> {
   // half a second of reading code passes while PostgreSQL starts
   const code = import('./app.js');
   const embedded = config.DATABASE_URL ? null : await startEmbedded(config, log);
-  const app = await start(config, log, embedded, (await code).createApp);
-  const metrics = config.METRICS_PORT ? serveMetrics(config) : null;
+  const { createApp } = await code;
+  const { app, metrics } = await start(config, log, embedded, createApp);
   stopOnSignal(app, metrics, embedded, log);
   announce(await app.getUrl(), config, embedded);
 }
@@ -30,24 +31,42 @@ async function main(): Promise<void> {
 const startEmbedded = (config: Config, log: Logger) =>
   startEmbeddedPostgres({ dataDir: config.DATA_DIR, servesAt: `http://${config.HOST}:${config.PORT}`, log });
 
+interface Running {
+  app: NestFastifyApplication;
+  metrics: Server | null;
+}
+
 async function start(
   config: Config,
   log: Logger,
   embedded: EmbeddedPostgres | null,
   createApp: CreateApp,
-): Promise<NestFastifyApplication> {
+): Promise<Running> {
+  const { HOST: host, PORT: port, METRICS_PORT: metricsPort } = config;
   try {
     const app = await createApp(config, log, embedded?.url ?? config.DATABASE_URL!);
-    await app.listen({ host: config.HOST, port: config.PORT });
-    return app;
+    await app.listen({ host, port }).catch((error) => cannotListen('PORT', host, port, error));
+    const metrics = metricsPort ? serveMetrics() : null;
+    if (metrics) {
+      metrics.listen(metricsPort, host);
+      await once(metrics, 'listening').catch((error) =>
+        cannotListen('METRICS_PORT', host, metricsPort!, error),
+      );
+    }
+    return { app, metrics };
   } catch (error) {
     await embedded?.stop();
-    throw (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
-      ? new StartupError(
-          `PORT=${config.PORT} on ${config.HOST} is taken by another process: stop it, or set PORT`,
-        )
-      : error;
+    throw error;
   }
+}
+
+/** Whatever keeps a port from being listened on is the operator's to mend. */
+function cannotListen(variable: string, host: string, port: number, { code }: NodeJS.ErrnoException): never {
+  throw new StartupError(
+    code === 'EADDRINUSE'
+      ? `${variable}=${port} on ${host} is taken by another process: stop it, or set ${variable}`
+      : `HOST=${host} with ${variable}=${port} cannot be listened on (${code}): give an address of this machine`,
+  );
 }
 
 function warnOfOpenDoors(config: Config, log: Logger): void {
@@ -58,12 +77,11 @@ function warnOfOpenDoors(config: Config, log: Logger): void {
   }
 }
 
-function serveMetrics(config: Config): Server {
-  return createHttpServer(async (_request, response) => {
+const serveMetrics = () =>
+  createHttpServer(async (_request, response) => {
     response.setHeader('content-type', register.contentType);
     response.end(await register.metrics());
-  }).listen(config.METRICS_PORT, config.HOST);
-}
+  });
 
 /** The first signal finishes what runs, takes nothing new, and ends PostgreSQL last; a second one ends at once. */
 function stopOnSignal(

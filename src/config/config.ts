@@ -78,8 +78,8 @@ export const isLoopback = (host: string) => LOOPBACK.has(host);
  * @throws StartupError naming variable, value (never a secret's) and cure
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env, file = '.env'): Config {
-  const given = { ...readEnvFile(file), ...withoutEmpty(env) };
-  const values = Object.fromEntries(VARIABLES.map((name) => [name, secretFromFile(name, given)]));
+  const given = { ...withSecrets(readEnvFile(file)), ...withSecrets(withoutEmpty(env)) };
+  const values = Object.fromEntries(VARIABLES.map((name) => [name, given[name]?.trim()]));
   const parsed = variables.safeParse(values);
   if (!parsed.success) {
     throw new StartupError(parsed.error.issues.map((issue) => explain(issue, values)).join('; '));
@@ -94,9 +94,18 @@ function readEnvFile(file: string): NodeJS.ProcessEnv {
   return existsSync(file) ? withoutEmpty(parseEnv(readFileSync(file, 'utf8')) as NodeJS.ProcessEnv) : {};
 }
 
-function secretFromFile(name: string, given: NodeJS.ProcessEnv): string | undefined {
-  const path = given[`${name}_FILE`];
-  if (given[name] !== undefined || path === undefined || !SECRETS.has(name)) return given[name]?.trim();
+/** Of one source, so that a file named in the environment wins over a secret in `.env`. */
+function withSecrets(source: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const named = [...SECRETS].filter(
+    (name) => source[name] === undefined && source[`${name}_FILE`] !== undefined,
+  );
+  return {
+    ...source,
+    ...Object.fromEntries(named.map((name) => [name, readSecret(name, source[`${name}_FILE`]!)])),
+  };
+}
+
+function readSecret(name: string, path: string): string {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch {

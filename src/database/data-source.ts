@@ -14,7 +14,7 @@ const types = {
 };
 
 /** In the order of their making; TypeORM keeps what has run in the table `migrations`. */
-export const MIGRATIONS = [InitialSchema1763683200000, Lifecycle1763769600000, ServiceTotals1763856000000];
+const MIGRATIONS = [InitialSchema1763683200000, Lifecycle1763769600000, ServiceTotals1763856000000];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */
 export const dataSourceOptions = (url: string, poolSize: number): DataSourceOptions => ({

@@ -7,15 +7,10 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { isConnectionLoss, translate } from './failures.js';
 import type { Statement } from './statement.js';
 
-interface Transaction {
-  client: PoolClient;
-  afterCommit: (() => void)[];
-}
-
 /** Runs statements on the pool, or on the transaction that is open around the caller. */
 @Injectable()
 export class Database {
-  private readonly transaction = new AsyncLocalStorage<Transaction>();
+  private readonly transaction = new AsyncLocalStorage<PoolClient>();
 
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
@@ -28,7 +23,7 @@ export class Database {
    * @throws DomainError `database_unavailable` when PostgreSQL does not answer; else PostgreSQL's own error
    */
   async query<Row>(sql: Statement, values: unknown[] = []): Promise<Row[]> {
-    const target = this.transaction.getStore()?.client ?? this.pool;
+    const target = this.transaction.getStore() ?? this.pool;
     try {
       const result = (await target.query({ ...sql, values })) as unknown as QueryResult;
       return result.rows as Row[];
@@ -41,13 +36,11 @@ export class Database {
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.transaction.getStore()) return work();
     const client = await this.connect();
-    const transaction: Transaction = { client, afterCommit: [] };
     let broken: unknown;
     try {
       await client.query('begin');
-      const result = await this.transaction.run(transaction, work);
+      const result = await this.transaction.run(client, work);
       await client.query('commit');
-      for (const nudge of transaction.afterCommit) nudge();
       return result;
     } catch (error) {
       broken = await this.rollback(client, error);
@@ -55,13 +48,6 @@ export class Database {
     } finally {
       client.release(broken ? true : undefined);
     }
-  }
-
-  /** Runs a nudge when the open transaction has committed, at once when none is open. It must not throw. */
-  afterCommit(nudge: () => void): void {
-    const open = this.transaction.getStore();
-    if (open) open.afterCommit.push(nudge);
-    else nudge();
   }
 
   private async connect(): Promise<PoolClient> {

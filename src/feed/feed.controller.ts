@@ -18,7 +18,7 @@ import {
   toView,
 } from './feed.schemas.js';
 
-const DEFAULT_LIMIT = 100;
+const DEFAULT_LIMIT = 50;
 const STREAM = 'events';
 
 @ApiTags('Events')

@@ -43,11 +43,11 @@ export const eventsPage = z
 const after = z.string().max(4096).optional();
 
 export const sessionEventsQuery = z.strictObject({
-  ...pageQuery(100, 1000),
+  ...pageQuery(50, 200),
   after: after.describe('seq of the last event seen'),
 });
 export const eventsQuery = z.strictObject({
-  ...pageQuery(100, 1000),
+  ...pageQuery(50, 200),
   after: after.describe('`position` of an answer before'),
 });
 export type EventsQuery = z.output<typeof eventsQuery>;

@@ -28,7 +28,7 @@ export class CallerGuard implements CanActivate {
     const scope = operationOf(context.getHandler())?.scope;
     if (scope === null) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
-    request.caller = authenticate(request.raw, this.config);
+    request.caller ??= authenticate(request.raw, this.config);
     if (scope === undefined || !request.caller.scopes.has(scope)) {
       throw forbidden(`The key lacks the scope ${scope}.`);
     }

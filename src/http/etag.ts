@@ -9,13 +9,16 @@ export function tagged<Row extends { version: number }>(reply: FastifyReply, row
 }
 
 /**
- * The versions an `If-Match` header allows; null: any (no header, or `*`).
+ * The versions an `If-Match` header allows; null: any (no header, or `*`). A weak tag is read, and matches none.
  * @throws DomainError `invalid` when the header is none
  */
 export function ifMatch(header: string | undefined): Allowed {
   if (header === undefined || header.trim() === '*') return null;
-  const tags = header.split(',').map((tag) => /^"([^"]*)"$/.exec(tag.trim())?.[1]);
-  if (tags.some((tag) => tag === undefined)) {
+  const tags = header
+    .split(',')
+    .map((tag) => /^(?:(W\/)?)"([^"]*)"$/.exec(tag.trim()))
+    .map((tag) => tag && `${tag[1] ?? ''}${tag[2]}`);
+  if (tags.some((tag) => tag === null)) {
     throw invalid([{ pointer: 'If-Match', detail: 'give an ETag such as "3", or *' }]);
   }
   return tags as string[];

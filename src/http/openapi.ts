@@ -49,7 +49,7 @@ const TAGS = [
   { name: 'Operations', description: 'For those who run the service.' },
 ];
 
-export function forEachOperation(
+function forEachOperation(
   document: Tree,
   visit: (operation: Tree, path: string, method: string) => void,
 ): void {

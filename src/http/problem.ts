@@ -6,7 +6,7 @@ import { DomainError, type ErrorKind } from '../common/errors.js';
 import { newId } from '../common/ids.js';
 
 /** The one table from a refusal's kind to HTTP. */
-export const STATUS: Record<ErrorKind, number> = {
+const STATUS: Record<ErrorKind, number> = {
   malformed: 400,
   unauthenticated: 401,
   forbidden: 403,

@@ -15,7 +15,7 @@ const failures = new Counter({
   labelNames: ['route'] as const,
 });
 
-/** One line and one measurement a request: route, status, time and caller; never a query, a body or a header. */
+/** One line and one measurement a request: route, status, time and caller; of the headers only who a gateway says it is; never a query or a body. */
 export function logRequests(fastify: FastifyInstance): void {
   fastify.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';

@@ -6,8 +6,10 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import type { DomainError } from '../common/errors.js';
 import { newId } from '../common/ids.js';
 import type { Config } from '../config/config.js';
+import { authenticate } from './authenticate.js';
 import { NestLog } from './log.js';
 import { ofFramework } from './problem.filter.js';
 import { refuseConnection, sendProblem } from './problem.js';
@@ -45,6 +47,7 @@ export async function createServer(
   acceptJsonOnly(fastify);
   setSharedHeaders(fastify);
   logRequests(fastify);
+  knowBeforeReading(fastify, config);
   await app.register(helmet, { contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } });
   await app.register(compress, { threshold: 1024, encodings: ['gzip', 'deflate', 'identity'] });
   if (config.CORS_ORIGINS.length) app.enableCors(cors(config));
@@ -91,6 +94,22 @@ function setSharedHeaders(fastify: FastifyInstance): void {
     if (isClosing) reply.header('connection', 'close');
   });
 }
+
+/** Nobody makes the server read a body before it is known who he is. */
+function knowBeforeReading(fastify: FastifyInstance, config: Config): void {
+  fastify.addHook('preParsing', async (request, reply) => {
+    if (!BODILESS.has(request.method) && !request.is404) {
+      try {
+        request.caller = authenticate(request.raw, config);
+      } catch (error) {
+        sendProblem(request, reply, error as DomainError);
+        return reply;
+      }
+    }
+  });
+}
+
+const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 const cors = (config: Config) => ({
   origin: config.CORS_ORIGINS.includes('*') ? '*' : [...config.CORS_ORIGINS],

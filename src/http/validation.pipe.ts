@@ -4,10 +4,10 @@ import { DomainError, type Fault } from '../common/errors.js';
 import { escapePointer, firstFault, parseJson } from '../common/json.js';
 import { readOnlyMembers } from './schemas.js';
 
-/** Input that failed its schema. Access is checked before it is told (see `AccessInterceptor`). */
-export class InvalidInput extends DomainError {}
-
-/** Validates what `@Body`, `@Query` and `@Param` bind against their Zod schema; the body is parsed here, strictly. */
+/**
+ * Validates what `@Body`, `@Query` and `@Param` bind against their Zod schema; the body is parsed here, strictly.
+ * Access is checked before a fault is told (see `AccessFirstInterceptor`).
+ */
 @Injectable()
 export class ValidationPipe implements PipeTransform {
   transform(value: unknown, metadata: ArgumentMetadata): unknown {
@@ -17,7 +17,7 @@ export class ValidationPipe implements PipeTransform {
     const result = schema.safeParse(input);
     if (result.success) return result.data;
     const faults = result.error.issues.flatMap((issue) => toFaults(issue, schema, metadata)).slice(0, 100);
-    throw new InvalidInput(...problemOf(faults));
+    throw new DomainError(...problemOf(faults));
   }
 }
 
@@ -29,21 +29,13 @@ function problemOf(faults: Found[]): ConstructorParameters<typeof DomainError> {
   return ['invalid', first.code, `${first.pointer || '/'}: ${first.detail}`, { errors }];
 }
 
-function parseBody(value: unknown): unknown {
-  try {
-    return Buffer.isBuffer(value) && value.length > 0 ? parseJson(value) : {};
-  } catch (error) {
-    throw error instanceof DomainError ? asInput(error) : error;
-  }
-}
-
-const asInput = (e: DomainError) => new InvalidInput(e.kind, e.code, e.message, { errors: e.errors });
+const parseBody = (value: unknown) => (Buffer.isBuffer(value) && value.length > 0 ? parseJson(value) : {});
 
 function checkText(value: unknown, { type, data }: ArgumentMetadata): unknown {
   const fault = firstFault(value, '', 1);
   if (!fault) return value;
   const where = pointerTo(type, data, fault.pointer.split('/').filter(Boolean));
-  throw new InvalidInput('invalid', 'invalid', `${where}: ${fault.detail}`, {
+  throw new DomainError('invalid', 'invalid', `${where}: ${fault.detail}`, {
     errors: [{ pointer: where, detail: fault.detail }],
   });
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Permission } from '../access/roles.js';
 import { checkSize, type Json, mergePatch } from '../common/json.js';
 import type { NewEvent } from '../events/events.sql.js';
@@ -70,7 +71,7 @@ export function planEdit(row: SessionRow, input: EditSession, merge: boolean): P
   }
   checkSize('/checkpoint', input.checkpoint, CHECKPOINT_KIB);
   if (input.checkpoint === null) set(plan, plan.details, row, 'checkpoint', null);
-  else if (input.checkpoint && !isSame(input.checkpoint, row.checkpoint)) {
+  else if (input.checkpoint && !isDeepStrictEqual(input.checkpoint, row.checkpoint)) {
     planCheckpoint(plan, row, { checkpoint: input.checkpoint, metadata: {} });
   }
   if (plan.details.title !== undefined) plan.session.title_seq = 0;
@@ -81,10 +82,8 @@ export function planEdit(row: SessionRow, input: EditSession, merge: boolean): P
 /** No title is stored as an empty one. */
 const blank = (title: string | null | undefined) => (title === null ? '' : title);
 
-const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-
 function set(plan: Plan, changes: object, row: SessionRow, field: keyof SessionRow, value: unknown): void {
-  if (value === undefined || isSame(value, row[field])) return;
+  if (value === undefined || isDeepStrictEqual(value, row[field])) return;
   Object.assign(changes, { [field]: value });
   plan.updates.push(field);
 }

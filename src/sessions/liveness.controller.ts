@@ -31,7 +31,11 @@ export class LivenessController {
     refusals: { 409: ['session_not_open'] },
     idempotent: true,
   })
-  async heartbeat(@Param('session_id', { schema: sessionId }) id: string, @CurrentCaller() caller: Caller) {
+  async heartbeat(
+    @Param('session_id', { schema: sessionId }) id: string,
+    @IdempotencyKey() _key: string | null,
+    @CurrentCaller() caller: Caller,
+  ) {
     return toAliveView(await this.liveness.heartbeat(id, caller));
   }
 

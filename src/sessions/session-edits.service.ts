@@ -12,6 +12,7 @@ import { CheckpointsRepository, type StoredCheckpoint } from './checkpoints.repo
 import type { NewCheckpoint } from './checkpoints.schemas.js';
 import { eventsOf, type Plan, permissionFor, planCheckpoint, planEdit, planStatus } from './edit.js';
 import { checkRecoverable, type Status } from './lifecycle.js';
+import { LivenessRepository } from './liveness.repository.js';
 import type { SessionRow } from './session.view.js';
 import { NOW, SessionsRepository } from './sessions.repository.js';
 import type { EditSession } from './sessions.schemas.js';
@@ -27,6 +28,7 @@ export class SessionEditsService {
     private readonly sessions: SessionsRepository,
     private readonly checkpoints: CheckpointsRepository,
     private readonly settling: SettlingService,
+    private readonly liveness: LivenessRepository,
     private readonly idempotency: IdempotencyService,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -55,9 +57,12 @@ export class SessionEditsService {
   /** A named transition: the same as an edit of the status, but that `restored` goes back to what it was. */
   transition(id: string, to: Transition, caller: Caller, key: string | null): Promise<Answer<SessionRow>> {
     return this.database.run(async () => {
-      const row = verify(await this.sessions.lock(id, caller.userId), 'work', to === 'restored');
-      verify(row, permissionOf(row, to), to === 'restored');
-      const work = async () => effect(await this.move(row, to, caller));
+      const reaches = to === 'archived' || to === 'restored' ? 'manage' : 'work';
+      const row = verify(await this.sessions.lock(id, caller.userId), reaches, to === 'restored');
+      const work = async () => {
+        verify(row, permissionOf(row, to), to === 'restored');
+        return effect(await this.move(row, to, caller));
+      };
       return this.idempotency.once(
         { key, caller, route: `POST ${to} ${row.key}`, body: null },
         work,
@@ -88,17 +93,21 @@ export class SessionEditsService {
     return (await this.checkpoints.findByKey(row.key, checkpoint_n))!;
   }
 
-  /** Makes an active or paused session active, within a transaction that found it. */
+  /** Makes an active or paused session active and renews its time, within a transaction that found it. */
   async activate(id: string, caller: Caller): Promise<Effect<SessionRow>> {
     const row = verify(await this.sessions.lock(id, caller.userId), 'work');
-    return effect(await this.move(row, 'active', caller));
+    const moved = await this.move(row, 'active', caller);
+    if (moved !== row) return effect(moved);
+    await this.liveness.beat(id, caller.userId);
+    return effect(verify(await this.sessions.lock(id, caller.userId), 'work'));
   }
 
   /** Softly: restorable until it is purged. Again: the same answer. */
   delete(id: string, caller: Caller, allowed: Allowed): Promise<SessionRow> {
     return this.database.run(async () => {
-      const row = await this.lockToDelete(id, caller, allowed);
+      const row = await this.lockToDelete(id, caller);
       if (row.status === 'deleted') return row;
+      checkVersion(row.version, allowed);
       const plan: Plan = { session: DELETED, details: {}, updates: ['status'], status: 'deleted' };
       return this.apply(await this.settling.settle(row, caller.userId), plan, caller);
     });
@@ -107,7 +116,8 @@ export class SessionEditsService {
   /** For good: gone for every reader at once, and the id is free. The purge removes the rows. */
   async deleteForGood(id: string, caller: Caller, allowed: Allowed): Promise<void> {
     await this.database.run(async () => {
-      const row = await this.lockToDelete(id, caller, allowed);
+      const row = await this.lockToDelete(id, caller);
+      checkVersion(row.version, allowed);
       const purged = { type: 'session.purged', payload: { session_id: row.id, agent_id: row.agent_id } };
       await this.sessions.markPurged(row.key, newId(), [purged]);
     });
@@ -132,9 +142,8 @@ export class SessionEditsService {
       throw invalid([{ pointer: '/timeout_minutes', detail: `must be at most ${largest}` }]);
   }
 
-  private async lockToDelete(id: string, caller: Caller, allowed: Allowed): Promise<SessionRow> {
+  private async lockToDelete(id: string, caller: Caller): Promise<SessionRow> {
     const row = verify(await this.sessions.lock(id, caller.userId), 'own', true);
-    checkVersion(row.version, allowed);
     if (row.legal_hold) throw legalHold();
     return row;
   }

@@ -45,7 +45,7 @@ export class SessionsController {
     scope: 'sessions:write',
     answers: { 201: sessionView, 200: sessionView },
     refusals: {
-      404: ['session_not_found'],
+      404: ['session_not_found', 'session_deleted'],
       409: ['session_id_taken'],
       422: ['owner_required', 'reserved_id', 'read_only'],
     },
@@ -92,7 +92,7 @@ export class SessionsController {
       'agent has with any user.',
     scope: 'sessions:write',
     answers: { 200: sessionView, 201: sessionView },
-    refusals: { 404: ['session_not_found'], 422: ['owner_required'] },
+    refusals: { 404: ['session_not_found', 'session_deleted'], 422: ['owner_required'] },
     body: { example: { client_id: 'web', create: true } },
     idempotent: true,
     versioned: 'read',

@@ -129,7 +129,7 @@ export class SessionsRepository {
     await this.database.query(MARK_PURGED, [key, freedId, JSON.stringify(events)]);
   }
 
-  /** Sessions that are to be removed, oldest first, each held for this transaction unless another holds it. */
+  /** The oldest session that is to be removed, held for this transaction; those that another holds are passed over. */
   async lockPurged(): Promise<number | null> {
     const [row] = await this.database.query<{ key: number }>(LOCK_PURGED);
     return row?.key ?? null;

@@ -18,7 +18,7 @@ export const DOCUMENT_KIB = 256;
 const document = jsonObject(DOCUMENT_KIB);
 const type = z.string().min(1).max(255);
 
-export const settableStatus = z
+const settableStatus = z
   .enum(['active', 'paused', 'completed', 'crashed', 'archived'])
   .meta({ description: '`deleted` only by DELETE' });
 
@@ -35,7 +35,14 @@ const writable = {
   session_type: type.optional().meta({ description: 'free text', example: 'conversation' }),
   status: settableStatus.optional(),
   tags: z
-    .array(z.string().min(1).max(100))
+    .array(
+      z
+        .string()
+        .trim()
+        .min(1)
+        .max(100)
+        .regex(/^[^,]*$/, 'must have no comma: lists of tags are parted by it'),
+    )
     .max(50)
     .transform((tags) => [...new Set(tags)])
     .optional(),
@@ -86,12 +93,12 @@ const READ_ONLY = [
   ...OLDER_READ_ONLY,
 ];
 
-const owner = z.string().meta({ description: 'a service names the owner; for a user it is himself' });
-
 export const createSessionBody = withReadOnly(
   acceptOlderNames({
     session_id: chosenId.optional(),
-    user_id: printableName.nullable().optional().meta({ description: owner.description }),
+    user_id: printableName.nullable().optional().meta({
+      description: 'a service names the owner; for a user it is himself',
+    }),
     if_exists: z
       .enum(['error', 'return'])
       .default('error')
@@ -109,15 +116,13 @@ export const editSessionBody = withReadOnly(acceptOlderNames(writable).meta({ id
 ]);
 export type EditSession = z.output<typeof editSessionBody>;
 
-export const resumeSessionBody = z
-  .strictObject({
-    client_id: printableName.optional(),
-    agent_id: printableName.optional(),
-    session_type: type.optional(),
-    user_id: printableName.optional(),
-    create: z.boolean().default(false).meta({ description: 'make one when none matches' }),
-  })
-  .meta({ id: 'SessionMatch' });
+export const resumeSessionBody = acceptOlderNames({
+  client_id: printableName.optional(),
+  agent_id: printableName.optional(),
+  session_type: type.optional(),
+  user_id: printableName.optional(),
+  create: z.boolean().default(false).meta({ description: 'make one when none matches' }),
+}).meta({ id: 'SessionMatch' });
 export type ResumeSession = z.output<typeof resumeSessionBody>;
 
 export const ORDERS = ['last_activity_at', 'created_at', 'updated_at', 'title'] as const;
@@ -135,7 +140,12 @@ const filters = {
   client_id: printableName.optional(),
   session_type: type.optional(),
   runtime_backend: z.enum(['local', 'kubernetes', 'unknown']).optional(),
-  tags: z.string().max(5_100).optional().describe('comma list'),
+  tags: z
+    .string()
+    .max(5_100)
+    .refine((list) => list.split(',').some((tag) => tag.trim() !== ''), 'must name a tag')
+    .optional()
+    .describe('comma list'),
   tag_mode: z.enum(['any', 'all']).default('any'),
   created_after: moment.optional(),
   created_before: moment.optional(),
@@ -154,8 +164,9 @@ const filters = {
 /** Gathers `metadata.<key>` members, whose names are not known beforehand. */
 function gatherMetadata(query: unknown): unknown {
   const entries = Object.entries((query ?? {}) as Record<string, unknown>);
-  const named = entries.filter(([name]) => name.startsWith('metadata.'));
-  const rest = entries.filter(([name]) => !name.startsWith('metadata.'));
+  const isFilter = (name: string) => name.startsWith('metadata.') && name !== 'metadata.__proto__';
+  const named = entries.filter(([name]) => isFilter(name));
+  const rest = entries.filter(([name]) => !isFilter(name));
   if (named.length === 0) return query;
   return {
     ...Object.fromEntries(rest),

@@ -82,7 +82,7 @@ export class SessionsService {
 
   /** What a replay answers: the session as it is now. */
   private async render([key]: number[], caller: Caller): Promise<SessionRow> {
-    return verify(await this.sessions.findByKey(key!, caller.userId), 'read', true);
+    return verify(await this.sessions.findByKey(key!, caller.userId), 'read');
   }
 
   private async createOrReturn(

@@ -377,8 +377,8 @@ describe('limit', () => {
     ['/api/v1/sessions', 50, 200],
     ['/api/v1/users/{user}/sessions', 50, 200],
     ['/api/v1/sessions/{id}/messages', 100, 1000],
-    ['/api/v1/sessions/{id}/events', 100, 1000],
-    ['/api/v1/events', 100, 1000],
+    ['/api/v1/sessions/{id}/events', 50, 200],
+    ['/api/v1/events', 50, 200],
   ])('of %s is %i by default, at most %i, and echoed', async (template, usual, most) => {
     const { session_id: id } = await create(api);
     const path = template.replace('{user}', user).replace('{id}', id);

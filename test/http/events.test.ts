@@ -46,7 +46,7 @@ const say = (content = 'x') => ({ role: 'user', content });
 const told = (events: Event[]) => events.map((e) => [e.event_type, e.payload]);
 
 /** All events the caller may see. */
-const allEvents = (caller: Api): Promise<Event[]> => walkByCursor(caller, EVENTS, 'events', { limit: 1000 });
+const allEvents = (caller: Api): Promise<Event[]> => walkByCursor(caller, EVENTS, 'events', { limit: 200 });
 
 /**
  * The stream of all sessions ends before the oldest transaction that runs, on the whole server; so what was just
@@ -380,13 +380,13 @@ describe('the events of a session', () => {
   const seqs = (page: Event) => page.events.map((e: Event) => e.seq);
 
   it('are paged oldest first', async () => {
-    expect(await list()).toMatchObject({ limit: 100, next_cursor: null, has_more: false });
+    expect(await list()).toMatchObject({ limit: 50, next_cursor: null, has_more: false });
     expect(seqs(await list())).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     for (const limit of [1, 3, 10]) {
       const walked = await walkByCursor(api, at(id, '/events'), 'events', { limit });
       expect(walked).toEqual(await eventsOf(api, id));
     }
-    expect((await list({ limit: 5000 })).limit).toBe(1000);
+    expect((await list({ limit: 5000 })).limit).toBe(200);
   });
 
   it('go on after a seq', async () => {
@@ -494,7 +494,7 @@ describe('the events of all sessions', () => {
   it('tell a position at the end too, to go on from', async () => {
     await whenCount(api, 1);
     const first = expectOk(await api.get(EVENTS));
-    expect(first).toMatchObject({ has_more: false, next_cursor: null, limit: 100 });
+    expect(first).toMatchObject({ has_more: false, next_cursor: null, limit: 50 });
     const again = expectOk(await api.get(EVENTS + query({ after: first.position })));
     expect(again).toMatchObject({ events: [], has_more: false, position: first.position });
     await append(api, id, { role: 'assistant', content: 'x' });

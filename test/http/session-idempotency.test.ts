@@ -93,9 +93,10 @@ describe('create with Idempotency-Key', () => {
   it('makes nothing new when what it made is deleted', async () => {
     const { session_id } = expectOk(await api.post(SESSIONS, {}, key), 201);
     await api.delete(at(session_id));
-    const replayed = expectReplay(await api.post(SESSIONS, {}, key), 201);
-    expect(replayed).toMatchObject({ session_id, status: 'deleted' });
+    expectRefused(await api.post(SESSIONS, {}, key), 404, 'session_deleted');
     expect(await countSessions()).toBe(1);
+    await api.post(at(session_id, '/restore'));
+    expect(expectReplay(await api.post(SESSIONS, {}, key), 201).session_id).toBe(session_id);
   });
 
   it('makes nothing new when what it made is gone for good', async () => {
@@ -110,8 +111,7 @@ describe('create with Idempotency-Key', () => {
     expectOk(await api.post(SESSIONS, body, key), 201);
     await api.delete(at(body.session_id));
     await create(api, { session_id: body.session_id, title: 'second' });
-    const replayed = expectReplay(await api.post(SESSIONS, body, key), 201);
-    expect(replayed).toMatchObject({ title: 'first', status: 'deleted' });
+    expectRefused(await api.post(SESSIONS, body, key), 404, 'session_deleted');
   });
 
   it('belongs to its caller', async () => {
@@ -290,8 +290,10 @@ describe('going on with the most recent session', () => {
       version: 1,
     });
     expect(made.headers.get('etag')).toBe('"1"');
-    const found = await api.post(RESUME, body);
-    expect([found.status, found.body]).toEqual([200, made.body]);
+    const found = expectOk(await api.post(RESUME, body));
+    const { last_activity, last_activity_at, expires_at } = found;
+    expect(found).toEqual({ ...made.body, last_activity, last_activity_at, expires_at });
+    expect(Date.parse(last_activity)).toBeGreaterThan(Date.parse(made.body.last_activity));
   });
 
   it('takes the one that was active last', async () => {
