@@ -19,9 +19,6 @@ export function buildOpenApi(app: INestApplication, version: string): OpenAPIObj
     .setVersion(version)
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .addServer('http://127.0.0.1:8002', 'as `npm start` serves it')
-    .addApiKey({ type: 'apiKey', in: 'header', name: 'X-User-ID' }, 'user')
-    .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key' }, 'serviceKey')
-    .addBearerAuth({ type: 'http', scheme: 'bearer' }, 'serviceBearer')
     .build();
   const document: Tree = SwaggerModule.createDocument(app, settings, {
     standardSchemaConverter: (schema, { schemaType }) => ({
@@ -35,10 +32,31 @@ export function buildOpenApi(app: INestApplication, version: string): OpenAPIObj
     ]),
   );
   forEachOperation(document, (operation) => complete(operation, schemas));
-  document.components.schemas = sortKeys(schemas);
+  document.components = { schemas: sortKeys(schemas), securitySchemes: SECURITY_SCHEMES };
   document.tags = TAGS;
   return document;
 }
+
+const SECURITY_SCHEMES = {
+  user: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-User-ID',
+    description:
+      'a user, named by the gateway in front, which proves itself by X-Gateway-Secret where one is set',
+  },
+  serviceKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'one of SERVICE_API_KEYS' },
+  serviceBearer: { type: 'http', scheme: 'bearer', description: 'the same, as a bearer token' },
+};
+
+/** A user, a service, or a service that asks for what one user sees. */
+const SECURITY = [
+  { user: [] },
+  { serviceKey: [] },
+  { serviceKey: [], user: [] },
+  { serviceBearer: [] },
+  { serviceBearer: [], user: [] },
+];
 
 const TAGS = [
   { name: 'Sessions', description: 'The unit of isolation: its lifecycle and fields.' },
@@ -72,7 +90,7 @@ const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
 function complete(operation: Tree, schemas: Record<string, JsonSchema>): void {
   const spec = operationById(operation.operationId)!;
   operation.description = describe(spec) || undefined;
-  operation.security = spec.scope === null ? [] : [{ user: [] }, { serviceKey: [] }, { serviceBearer: [] }];
+  operation.security = spec.scope === null ? [] : SECURITY;
   if (spec.scope) operation['x-scope'] = spec.scope;
   if (spec.permission) operation['x-permission'] = spec.permission;
   operation.parameters = [...(operation.parameters ?? []).map(tidyParameter), ...requestHeaders(spec)];
@@ -143,7 +161,8 @@ function answer(
     description: { 200: 'Done.', 201: 'Made.', 204: 'Gone.' }[status] ?? 'Answered.',
     headers: {
       'X-Request-ID': TEXT,
-      ...(spec.versioned && { ETag: TEXT }),
+      ...(spec.versioned && status !== '204' && { ETag: TEXT }),
+      ...(spec.located && status === '201' && { Location: TEXT }),
       ...(spec.idempotent && { 'Idempotency-Replayed': TEXT }),
     },
     ...(content && { content }),
@@ -165,7 +184,11 @@ function refusal(status: string, codes: string[], schemas: Record<string, JsonSc
   };
   return {
     description: `Refused: ${codes.map((c) => `\`${c}\``).join(', ')}.`,
-    headers: { 'X-Request-ID': TEXT, ...(status === '503' && { 'Retry-After': TEXT }) },
+    headers: {
+      'X-Request-ID': TEXT,
+      ...(status === '401' && { 'WWW-Authenticate': TEXT }),
+      ...(status === '503' && { 'Retry-After': TEXT }),
+    },
     content: {
       'application/problem+json': { schema: toJsonSchema(problemSchema, 'output', schemas), example },
     },

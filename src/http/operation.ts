@@ -26,6 +26,8 @@ export interface OperationSpec {
   idempotent?: boolean;
   /** answers `ETag`; one that writes takes `If-Match` too */
   versioned?: 'read' | 'write';
+  /** a 201 answers `Location` */
+  located?: boolean;
   /** of the answer, when it is not JSON */
   mediaType?: string;
   /** an example of the ordinary answer, beside those in its schema */

@@ -6,7 +6,7 @@ import { CHECKPOINT_KIB, type NewCheckpoint } from './checkpoints.schemas.js';
 import { checkTransition, eventOf, type Status } from './lifecycle.js';
 import type { SessionRow } from './session.view.js';
 import { type DetailChanges, NOW, type SessionChanges } from './sessions.repository.js';
-import { DOCUMENT_KIB, type EditSession } from './sessions.schemas.js';
+import { DEFAULTS, DOCUMENT_KIB, type EditSession } from './sessions.schemas.js';
 
 /** What an edit does to the rows, and how it is told. */
 export interface Plan {
@@ -59,13 +59,19 @@ export function permissionFor(row: SessionRow, input: EditSession): Permission {
  */
 export function planEdit(row: SessionRow, input: EditSession, merge: boolean): Plan {
   const plan: Plan = { session: {}, details: {}, updates: [], status: row.status };
-  for (const field of SESSION_FIELDS) set(plan, plan.session, row, field, input[field]);
+  for (const field of SESSION_FIELDS) set(plan, plan.session, row, field, orDefault(field, input[field]));
   for (const field of DETAIL_FIELDS)
-    set(plan, plan.details, row, field, field === 'title' ? blank(input.title) : input[field]);
+    set(
+      plan,
+      plan.details,
+      row,
+      field,
+      field === 'title' ? blank(input.title) : orDefault(field, input[field]),
+    );
   for (const field of MERGED_FIELDS) {
     const given = input[field];
     if (given === undefined) continue;
-    const value = merge ? mergePatch(row[field] as Json, given) : given;
+    const value = merge && given ? mergePatch(row[field] as Json, given) : orDefault(field, given);
     checkSize(`/${field}`, value, DOCUMENT_KIB);
     set(plan, plan.details, row, field, value);
   }
@@ -78,6 +84,10 @@ export function planEdit(row: SessionRow, input: EditSession, merge: boolean): P
   if (input.status !== undefined) planStatus(plan, row, input.status);
   return plan;
 }
+
+/** RFC 7396: `null` takes a member away, which leaves it as it is in a session that was made without it. */
+const orDefault = (field: string, value: unknown) =>
+  value === null && field in DEFAULTS ? DEFAULTS[field as keyof typeof DEFAULTS] : value;
 
 /** No title is stored as an empty one. */
 const blank = (title: string | null | undefined) => (title === null ? '' : title);

@@ -6,7 +6,8 @@ import { CurrentCaller } from '../http/caller.guard.js';
 import { ifMatch, tagged } from '../http/etag.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation, type OperationSpec } from '../http/operation.js';
-import { sessionsPage, sessionView, toPageView, toView } from './session.view.js';
+import type { Answer } from '../idempotency/idempotency.service.js';
+import { type SessionRow, sessionsPage, sessionView, toPageView, toView } from './session.view.js';
 import { SessionEditsService } from './session-edits.service.js';
 import { SessionListService } from './session-list.service.js';
 import {
@@ -58,6 +59,7 @@ export class SessionsController {
       },
     },
     idempotent: true,
+    located: true,
     versioned: 'read',
   })
   async create(
@@ -67,8 +69,7 @@ export class SessionsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
     const answer = await this.sessions.create(body, caller, key);
-    if (answer.status === 201) reply.header('location', `/api/v1/sessions/${answer.value.id}`);
-    return toView(tagged(reply, replyOnce(reply, answer)));
+    return made(reply, answer);
   }
 
   @Get()
@@ -95,6 +96,7 @@ export class SessionsController {
     refusals: { 404: ['session_not_found', 'session_deleted'], 422: ['owner_required'] },
     body: { example: { client_id: 'web', create: true } },
     idempotent: true,
+    located: true,
     versioned: 'read',
   })
   async resumeLatest(
@@ -103,7 +105,7 @@ export class SessionsController {
     @CurrentCaller() caller: Caller,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return toView(tagged(reply, replyOnce(reply, await this.sessions.resume(body, caller, key))));
+    return made(reply, await this.sessions.resume(body, caller, key));
   }
 
   @Put(':session_id')
@@ -169,4 +171,10 @@ export class SessionsController {
     await this.edits.deleteForGood(id, caller, ifMatch(match));
     reply.status(204);
   }
+}
+
+/** A session that this request, or the one it repeats, made or found. */
+function made(reply: FastifyReply, answer: Answer<SessionRow>) {
+  if (answer.status === 201) reply.header('location', `/api/v1/sessions/${answer.value.id}`);
+  return toView(tagged(reply, replyOnce(reply, answer)));
 }

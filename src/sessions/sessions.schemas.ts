@@ -15,7 +15,7 @@ import { STATUSES } from './lifecycle.js';
 
 export const DOCUMENT_KIB = 256;
 
-const document = jsonObject(DOCUMENT_KIB);
+const document = jsonObject(DOCUMENT_KIB).nullable();
 const type = z.string().min(1).max(255);
 
 const settableStatus = z
@@ -28,11 +28,25 @@ const title = z
   .nullable()
   .meta({ description: 'made from the first user message unless given' });
 
-/** The members of a session a client may set. */
+/** What a member is that is not given, or that `null` takes away. */
+export const DEFAULTS = {
+  session_type: 'conversation',
+  runtime_backend: 'unknown',
+  auto_recover: false,
+  legal_hold: false,
+  tags: [],
+  context: {},
+  metadata: {},
+  configuration: {},
+  conversation_data: {},
+  runtime_metadata: {},
+} as const;
+
+/** The members of a session a client may set; `null` is as good as none, and in an edit takes the value away. */
 const writable = {
   title: title.optional(),
   description: z.string().max(10_000).nullable().optional(),
-  session_type: type.optional().meta({ description: 'free text', example: 'conversation' }),
+  session_type: type.nullable().optional().meta({ description: 'free text', example: 'conversation' }),
   status: settableStatus.optional(),
   tags: z
     .array(
@@ -45,13 +59,14 @@ const writable = {
     )
     .max(50)
     .transform((tags) => [...new Set(tags)])
+    .nullable()
     .optional(),
   context: document.optional(),
   metadata: document.optional(),
   configuration: document.optional(),
   conversation_data: document.optional(),
   checkpoint: jsonObject(CHECKPOINT_KIB).nullable().optional(),
-  runtime_backend: z.enum(['local', 'kubernetes', 'unknown']).optional(),
+  runtime_backend: z.enum(['local', 'kubernetes', 'unknown']).nullable().optional(),
   runtime_metadata: document.optional(),
   client_id: printableName.nullable().optional(),
   agent_id: printableName.nullable().optional(),
@@ -62,11 +77,11 @@ const writable = {
   heartbeat_timeout_seconds: z.int().min(5).max(86_400).nullable().optional().meta({
     description: 'an active session silent for so long is crashed; null: never',
   }),
-  auto_recover: z.boolean().optional().meta({
+  auto_recover: z.boolean().nullable().optional().meta({
     description:
       'a session crashed by silence recovers by itself, at most 3 times without a heartbeat between',
   }),
-  legal_hold: z.boolean().optional().meta({ description: 'set by services only' }),
+  legal_hold: z.boolean().nullable().optional().meta({ description: 'set by services only' }),
 };
 
 /** The members that are answered, and refused in a body. */

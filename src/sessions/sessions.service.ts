@@ -13,7 +13,7 @@ import { CHECKPOINT_KIB } from './checkpoints.schemas.js';
 import type { SessionRow } from './session.view.js';
 import { ownerRequired, SessionEditsService } from './session-edits.service.js';
 import { type NewSession, SessionsRepository } from './sessions.repository.js';
-import { type CreateSession, DOCUMENT_KIB, type ResumeSession } from './sessions.schemas.js';
+import { type CreateSession, DEFAULTS, DOCUMENT_KIB, type ResumeSession } from './sessions.schemas.js';
 
 /** Sessions: making, finding, resuming. Changes to one are in `SessionEditsService`. */
 @Injectable()
@@ -103,36 +103,35 @@ export class SessionsService {
   }
 
   private newSession(input: CreateSession, caller: Caller): NewSession {
-    if (input.legal_hold !== undefined && !isService(caller))
-      throw forbidden('Only a service sets a legal hold.');
+    if (input.legal_hold != null && !isService(caller)) throw forbidden('Only a service sets a legal hold.');
     this.edits.checkTimeout(input.timeout_minutes);
     const { status = 'active' } = input;
-    const {
-      metadata = {},
-      context = {},
-      configuration = {},
-      conversation_data = {},
-      runtime_metadata = {},
-    } = input;
-    const documents = { metadata, context, configuration, conversation_data, runtime_metadata };
+    const orDefault = <Name extends keyof typeof DEFAULTS>(name: Name) => input[name] ?? DEFAULTS[name];
+    const documents = {
+      metadata: orDefault('metadata'),
+      context: orDefault('context'),
+      configuration: orDefault('configuration'),
+      conversation_data: orDefault('conversation_data'),
+      runtime_metadata: orDefault('runtime_metadata'),
+    };
     for (const [name, value] of Object.entries(documents)) checkSize(`/${name}`, value, DOCUMENT_KIB);
     checkSize('/checkpoint', input.checkpoint, CHECKPOINT_KIB);
     return {
       ...this.owner(input, caller),
       id: input.session_id ?? newId(),
       client_id: input.client_id ?? null,
-      session_type: input.session_type ?? 'conversation',
-      runtime_backend: input.runtime_backend ?? 'unknown',
+      session_type: orDefault('session_type'),
+      runtime_backend: orDefault('runtime_backend'),
       state: status === 'archived' ? 'active' : status,
       archived: status === 'archived',
-      legal_hold: input.legal_hold ?? false,
+      legal_hold: orDefault('legal_hold'),
       title: input.title ?? '',
       title_seq: input.title ? 0 : null,
       timeout_minutes: input.timeout_minutes ?? this.config.SESSION_TTL_MINUTES ?? null,
       heartbeat_timeout_seconds: input.heartbeat_timeout_seconds ?? null,
-      auto_recover: input.auto_recover ?? false,
+      auto_recover: orDefault('auto_recover'),
       description: input.description ?? null,
-      tags: input.tags ?? [],
+      tags: [...orDefault('tags')],
       checkpoint: input.checkpoint ?? null,
       ...documents,
     };

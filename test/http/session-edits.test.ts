@@ -34,7 +34,45 @@ beforeEach(() => {
 const edit = (method: string, id: string, body: unknown, headers?: Record<string, string>) =>
   api.call(method, at(id), { body, headers });
 
+/** Every member that can be taken away, with a value of its own. */
+const REMOVABLE = {
+  title: 'x',
+  description: 'x',
+  session_type: 'research',
+  tags: ['a'],
+  context: { a: 1 },
+  metadata: { a: 1 },
+  configuration: { a: 1 },
+  conversation_data: { a: 1 },
+  checkpoint: { a: 1 },
+  runtime_backend: 'local',
+  runtime_metadata: { a: 1 },
+  client_id: 'web',
+  agent_id: 'a',
+  timeout_minutes: 30,
+  heartbeat_timeout_seconds: 30,
+  auto_recover: true,
+};
+
+it('takes null in a new session for a member that is not given', async () => {
+  const nothing = Object.fromEntries(Object.keys(REMOVABLE).map((member) => [member, null]));
+  const { session_id, id, created_at, updated_at, last_activity, last_activity_at, ...given } = await create(
+    api,
+    nothing,
+  );
+  expect(await create(api)).toMatchObject(given);
+});
+
 describe.each(['PUT', 'PATCH'])('%s of a session', (method) => {
+  it.each(Object.entries(REMOVABLE))('takes %s away by null', async (member, value) => {
+    const plain = await create(api);
+    const { session_id } = await create(api, { [member]: value });
+    const after = expectOk(await edit(method, session_id, { [member]: null }));
+    expect(after[member]).toEqual(plain[member]);
+    expect(after.version).toBe(2);
+    expect(expectOk(await edit(method, session_id, { [member]: null })).version).toBe(2);
+  });
+
   it.each([
     ['title', 'New', 'Ü 🚀'],
     ['description', 'New', null],

@@ -29,7 +29,28 @@ export function findOperation(method: string, url: string): { operation: Tree; p
   return operation ? { operation, path: route!.path } : null;
 }
 
-/** @throws when the answer has a status, a media type or a field that openapi.json does not document */
+const HEADERS = [
+  'ETag',
+  'Location',
+  'Idempotency-Replayed',
+  'Retry-After',
+  'WWW-Authenticate',
+  'X-Request-ID',
+];
+/** documented to be there at times only */
+const OPTIONAL = new Set(['Idempotency-Replayed', 'ETag']);
+
+function checkHeaders(where: string, documented: object, headers: Headers): void {
+  for (const name of HEADERS) {
+    const isThere = headers.has(name);
+    if (isThere && !(name in documented))
+      throw new Error(`${where} has the header ${name}, which is not documented`);
+    if (!isThere && name in documented && !OPTIONAL.has(name))
+      throw new Error(`${where} lacks the header ${name}`);
+  }
+}
+
+/** @throws when the answer has a status, a header, a media type or a field that openapi.json does not document */
 export function checkAgainstContract(method: string, url: string, answer: Answer): void {
   const found = findOperation(method, url);
   if (!found) {
@@ -40,6 +61,7 @@ export function checkAgainstContract(method: string, url: string, answer: Answer
   const where = `${method} ${found.path} → ${answer.status}`;
   const documented = found.operation.responses[answer.status];
   if (!documented) throw new Error(`${where} is not documented: ${answer.text.slice(0, 500)}`);
+  checkHeaders(where, documented.headers ?? {}, answer.headers);
   if (!documented.content) {
     if (answer.text !== '') throw new Error(`${where} has a body, none is documented`);
     return;

@@ -22,7 +22,6 @@ const FLOORS = [
 /** Who may take what is another room's inside, and why. */
 const EXCEPTIONS: [importer: RegExp, imported: RegExp, reason: string][] = [
   [/^retention\/purge\.service/, /\.repository$/, 'the purge asks each room to remove its own rows'],
-  [/^retention\//, /\.module$|idempotency\.service$/, 'modules and services are what a room shows'],
   [/^feed\/feed\.schemas/, /^events\/event\.entity$/, 'an event is read as it is stored'],
 ];
 
