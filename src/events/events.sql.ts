@@ -15,6 +15,10 @@ export const numberEvents = (session: string, count: string) => `
   event_seq = ${session}.event_seq + ${count},
   event_tx = greatest(${session}.event_tx, pg_current_xact_id()::text::bigint)`;
 
+/** SQL for: behind this position in the stream of all events. */
+export const writtenAfter = (e: string, tx: string, position: string) =>
+  `(${e}.tx, ${e}.position) > (${tx}::bigint, ${position}::bigint)`;
+
 /**
  * SQL for: behind this position in the stream of all events, and settled. A transaction that still runs may write
  * events that come before ones already there; so reading stops at the oldest that runs, and what lies before it
@@ -22,8 +26,7 @@ export const numberEvents = (session: string, count: string) => `
  * @param e alias of a row of `events`
  */
 export const settledAfter = (e: string, tx: string, position: string) => `
-  (${e}.tx, ${e}.position) > (${tx}::bigint, ${position}::bigint)
-  and ${e}.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
+  ${writtenAfter(e, tx, position)} and ${e}.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
 
 /**
  * SQL that inserts events.

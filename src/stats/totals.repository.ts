@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
-import { settledAfter } from '../events/events.sql.js';
+import { settledAfter, writtenAfter } from '../events/events.sql.js';
 import { statusOf } from '../sessions/session.sql.js';
 import type { ServiceTotals } from './totals.entity.js';
 
@@ -31,8 +31,21 @@ export class TotalsRepository {
     return row ?? null;
   }
 
+  /** …waited for. */
+  async waitForPosition(): Promise<Position> {
+    const [row] = await this.database.query<Position>(WAIT_FOR_POSITION);
+    return row!;
+  }
+
+  /** Events behind which none can appear any more. */
   async readOn({ tx, position }: Position, limit: number): Promise<Page> {
     const [page] = await this.database.query<Page>(READ_ON, [tx, position, limit]);
+    return page!;
+  }
+
+  /** Whatever events are there: others may yet appear between them. */
+  async readAll({ tx, position }: Position, limit: number): Promise<Page> {
+    const [page] = await this.database.query<Page>(READ_ALL, [tx, position, limit]);
     return page!;
   }
 
@@ -61,23 +74,22 @@ export class TotalsRepository {
   }
 }
 
-const LOCK_POSITION = statement(
-  'totals.lockPosition',
-  `select tx, position from stream_positions where name = 'service_totals' for update skip locked`,
-);
+const position = `select tx, position from stream_positions where name = 'service_totals' for update`;
+const LOCK_POSITION = statement('totals.lockPosition', `${position} skip locked`);
+const WAIT_FOR_POSITION = statement('totals.waitForPosition', position);
 
-const READ_ON = statement(
-  'totals.readOn',
-  `with page as (
+const page = (which: string) => `
+   with page as (
      select e.session_key, e.tx, e.position, e.created_at from events e
-     where ${settledAfter('e', '$1', '$2')}
+     where ${which}
      order by e.tx, e.position limit $3::int)
    select coalesce(array_agg(distinct session_key)::text[]::float8[], '{}') as keys, count(*)::int as count,
      (array_agg(tx order by tx desc, position desc))[1] as tx,
      (array_agg(position order by tx desc, position desc))[1] as position,
      max(created_at) as as_of
-   from page`,
-);
+   from page`;
+const READ_ON = statement('totals.readOn', page(settledAfter('e', '$1', '$2')));
+const READ_ALL = statement('totals.readAll', page(writtenAfter('e', '$1', '$2')));
 
 const FOLD = statement(
   'totals.fold',
