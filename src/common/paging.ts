@@ -48,11 +48,23 @@ export function decodeCursor<Key>(cursor: string, scope: unknown, isKey: (key: u
   return parts[1];
 }
 
+/** The key in a cursor through what one session has: the session's own key, and the number of the last row. */
+export type InSession = [session: number, n: number];
+
+export const isPair = (key: unknown): key is [number, number] =>
+  Array.isArray(key) && key.length === 2 && key.every((part) => Number.isSafeInteger(part) && part >= 0);
+
+/** @throws DomainError `invalid_cursor` when the id has passed to another session, whose rows are numbered anew */
+export function checkSession(after: InSession | null, session: number): void {
+  if (after && after[0] !== session)
+    throw badCursor('The cursor belongs to an earlier session with this id.');
+}
+
 /** A page read by cursor holds at most so many bytes of documents: it is shorter then, never empty. */
 const PAGE_BYTES = 8 * 1024 * 1024;
 
 /** A page read by offset cannot be shorter without losing rows: beyond so many bytes it is refused. */
-const OFFSET_PAGE_BYTES = 64 * 1024 * 1024;
+const OFFSET_PAGE_BYTES = 16 * 1024 * 1024;
 
 /** How many bytes of documents a page may hold: the last parameter of a statement made by `boundedPage`. */
 export const pageBytes = (isByOffset: boolean) => (isByOffset ? OFFSET_PAGE_BYTES : PAGE_BYTES);

@@ -3,6 +3,7 @@ import type { DataSourceOptions } from 'typeorm';
 import { InitialSchema1763683200000 } from '../../migrations/1763683200000-initial-schema.js';
 import { Lifecycle1763769600000 } from '../../migrations/1763769600000-lifecycle.js';
 import { ServiceTotals1763856000000 } from '../../migrations/1763856000000-service-totals.js';
+import { EventClock1763942400000 } from '../../migrations/1763942400000-event-clock.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -14,7 +15,12 @@ const types = {
 };
 
 /** In the order of their making; TypeORM keeps what has run in the table `migrations`. */
-const MIGRATIONS = [InitialSchema1763683200000, Lifecycle1763769600000, ServiceTotals1763856000000];
+const MIGRATIONS = [
+  InitialSchema1763683200000,
+  Lifecycle1763769600000,
+  ServiceTotals1763856000000,
+  EventClock1763942400000,
+];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */
 export const dataSourceOptions = (url: string, poolSize: number): DataSourceOptions => ({

@@ -7,6 +7,9 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { isConnectionLoss, translate } from './failures.js';
 import type { Statement } from './statement.js';
 
+/** The statement that ran then tells what happened. */
+const ignore = () => undefined;
+
 /** Runs statements on the pool, or on the transaction that is open around the caller. */
 @Injectable()
 export class Database {
@@ -36,6 +39,8 @@ export class Database {
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.transaction.getStore()) return work();
     const client = await this.connect();
+    // the pool listens only to idle connections: one that is lost in a transaction would end the process
+    client.on('error', ignore);
     let broken: unknown;
     try {
       await client.query('begin');
@@ -46,6 +51,7 @@ export class Database {
       broken = await this.rollback(client, error);
       throw translate(error);
     } finally {
+      client.off('error', ignore);
       client.release(broken ? true : undefined);
     }
   }

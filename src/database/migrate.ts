@@ -1,4 +1,4 @@
-import type { DataSource, QueryRunner } from 'typeorm';
+import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm';
 import { StartupError } from '../common/startup-error.js';
 
 const LOCK = 0x5e55_1045;
@@ -12,11 +12,13 @@ export async function migrate(dataSource: DataSource): Promise<void> {
   const guard = dataSource.createQueryRunner();
   try {
     await checkServer(guard);
+    // another process may migrate for long, and so may this one
+    await guard.query('set statement_timeout = 0');
     await guard.query('select pg_advisory_lock($1)', [LOCK]);
     await checkSchema(guard, dataSource);
-    await dataSource.runMigrations();
+    await new MigrationExecutor(dataSource, guard).executePendingMigrations();
   } finally {
-    await guard.query('select pg_advisory_unlock_all()').catch(() => undefined);
+    await guard.query('reset statement_timeout; select pg_advisory_unlock_all()').catch(() => undefined);
     await guard.release();
   }
 }

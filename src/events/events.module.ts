@@ -1,13 +1,15 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Event } from './event.entity.js';
+import { EventClockRow } from './event-clock.entity.js';
+import { EventClock } from './event-clock.js';
 import { EventsRepository } from './events.repository.js';
 import { StreamPosition } from './stream-position.entity.js';
 
 /** What happened, numbered: written in the transaction of each change. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Event, StreamPosition])],
-  providers: [EventsRepository],
+  imports: [TypeOrmModule.forFeature([Event, StreamPosition, EventClockRow])],
+  providers: [EventsRepository, EventClock],
   exports: [EventsRepository],
 })
 export class EventsModule {}

@@ -6,6 +6,14 @@ export interface NewEvent {
   payload: JsonObject;
 }
 
+const AHEAD = '(select ahead from event_clock)';
+
+/** SQL for the number of this transaction in the stream of all events (see `EventClock`). */
+export const CURRENT_TX = `pg_current_xact_id()::text::bigint + ${AHEAD}`;
+
+/** SQL for the number of the oldest transaction that still runs, or if none does of the next. */
+export const OLDEST_RUNNING_TX = `pg_snapshot_xmin(pg_current_snapshot())::text::bigint + ${AHEAD}`;
+
 /**
  * SQL for the `set` list of an update of a session's row that writes `count` events: numbers them under the row's
  * lock. `event_tx` is what the stream of all sessions is ordered by. It may not fall while `seq` rises, and a
@@ -13,7 +21,7 @@ export interface NewEvent {
  */
 export const numberEvents = (session: string, count: string) => `
   event_seq = ${session}.event_seq + ${count},
-  event_tx = greatest(${session}.event_tx, pg_current_xact_id()::text::bigint)`;
+  event_tx = greatest(${session}.event_tx, ${CURRENT_TX})`;
 
 /** SQL for: behind this position in the stream of all events. */
 export const writtenAfter = (e: string, tx: string, position: string) =>
@@ -26,7 +34,7 @@ export const writtenAfter = (e: string, tx: string, position: string) =>
  * @param e alias of a row of `events`
  */
 export const settledAfter = (e: string, tx: string, position: string) => `
-  ${writtenAfter(e, tx, position)} and ${e}.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
+  ${writtenAfter(e, tx, position)} and ${e}.tx < ${OLDEST_RUNNING_TX}`;
 
 /**
  * SQL that inserts events.

@@ -3,7 +3,14 @@ import { ApiTags } from '@nestjs/swagger';
 import { verify } from '../access/verify.js';
 import type { Caller } from '../common/caller.js';
 import { DomainError } from '../common/errors.js';
-import { cutPage, decodeCursor, encodeCursor } from '../common/paging.js';
+import {
+  checkSession,
+  cutPage,
+  decodeCursor,
+  encodeCursor,
+  type InSession,
+  isPair,
+} from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { Operation } from '../http/operation.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
@@ -42,9 +49,14 @@ export class FeedController {
     @CurrentCaller() caller: Caller,
   ) {
     const { limit = DEFAULT_LIMIT } = query;
-    const { header, rows } = await this.feed.findOfSession(id, caller.userId, seqAfter(query, id), limit);
-    verify(header, 'read', true);
-    const cut = cutPage(counted(rows), limit, (row) => encodeCursor([STREAM, id], row.seq));
+    const cursor = query.cursor === undefined ? null : decodeCursor(query.cursor, [STREAM, id], isPair);
+    const after = cursor ? cursor[1] : seqIn(query.after);
+    const { header, rows } = await this.feed.findOfSession(id, caller.userId, after, limit);
+    const { header_key: session } = verify(header, 'read', true);
+    checkSession(cursor, session);
+    const cut = cutPage(counted(rows), limit, ({ seq }) =>
+      encodeCursor([STREAM, id], [session, seq] satisfies InSession),
+    );
     return { events: cut.rows.map(toView), limit, next_cursor: cut.next, has_more: cut.next !== null };
   }
 
@@ -52,6 +64,8 @@ export class FeedController {
   @Operation({
     id: 'listEvents',
     summary: 'What happened to all sessions the caller may see, oldest first',
+    description:
+      'One request looks at 10,000 events, whosever they are: an answer may have few events or none, and `has_more`.',
     scope: 'events:read',
     answers: { 200: eventsPage },
     refusals: { 400: ['invalid_cursor'] },
@@ -59,16 +73,16 @@ export class FeedController {
   async ofAll(@Query({ schema: eventsQuery }) query: EventsQuery, @CurrentCaller() caller: Caller) {
     const { limit = DEFAULT_LIMIT } = query;
     const given = query.cursor ?? query.after;
-    const start = given === undefined ? ORIGIN : decodeCursor(given, STREAM, isPosition);
-    const rows = await this.feed.findOfAll(caller.userId, start, limit);
-    const cut = cutPage(counted(rows), limit, (row) => encodeCursor(STREAM, [row.tx, row.position]));
-    const last = cut.rows.at(-1);
+    const start = given === undefined ? ORIGIN : decodeCursor(given, STREAM, isPair);
+    const { rows, end, isMore } = await this.feed.findOfAll(caller.userId, start, limit);
+    const events = rows.slice(0, limit);
+    const position = encodeCursor(STREAM, end ?? [events.at(-1)!.tx, events.at(-1)!.position]);
     return {
-      events: cut.rows.map(toView),
+      events: events.map(toView),
       limit,
-      next_cursor: cut.next,
-      has_more: cut.next !== null,
-      position: encodeCursor(STREAM, last ? [last.tx, last.position] : start),
+      next_cursor: isMore ? position : null,
+      has_more: isMore,
+      position,
     };
   }
 }
@@ -77,14 +91,8 @@ const ORIGIN: Position = [0, 0];
 
 const counted = (rows: EventRow[]) => rows.map((row) => ({ ...row, found: rows.length }));
 
-const isSeq = (key: unknown): key is number => Number.isSafeInteger(key) && (key as number) >= 0;
-
-const isPosition = (key: unknown): key is Position =>
-  Array.isArray(key) && key.length === 2 && key.every(isSeq);
-
 /** A session's stream is numbered by seq; a position of another stream is not taken for one. */
-function seqAfter({ after, cursor }: EventsQuery, id: string): number {
-  if (cursor !== undefined) return decodeCursor(cursor, [STREAM, id], isSeq);
+function seqIn(after: string | undefined): number {
   if (after === undefined) return 0;
   if (!/^\d{1,15}$/.test(after))
     throw new DomainError('malformed', 'invalid_cursor', 'after is the seq of an event of this session.');

@@ -11,9 +11,28 @@ import type { EventRow } from './feed.schemas.js';
 export type Position = [tx: number, position: number];
 
 export interface Header {
+  header_key: number;
   role: Role | null;
   status: string;
 }
+
+/** A part of the stream of all events, as far as it was looked at. */
+export interface Stretch {
+  /** one more than asked for, if there are more */
+  rows: EventRow[];
+  /** behind it nothing has been looked at; null: one more row than asked for was found */
+  end: Position | null;
+  isMore: boolean;
+}
+
+interface Scan {
+  scanned: number;
+  end_tx: number | null;
+  end_position: number | null;
+}
+
+/** How many events one request looks at, whosever they are: a user with few would else read the whole log for them. */
+export const SCANNED = 10_000;
 
 /** Reads the log of events: of one session, or of all the caller may see. */
 @Injectable()
@@ -31,11 +50,14 @@ export class FeedRepository {
     return { header: (rows[0] as Header) ?? null, rows: rows[0]?.seq ? (rows as EventRow[]) : [] };
   }
 
-  findOfAll(user: string | null, [tx, position]: Position, limit: number): Promise<EventRow[]> {
-    return this.database.query<EventRow>(user === null ? OF_EVERYBODY : OF_USER, [
-      ...[tx, position, limit + 1],
-      ...(user === null ? [] : [user]),
-    ]);
+  /** The next events, or as many of them as lie among the next `SCANNED` of all. */
+  async findOfAll(user: string | null, start: Position, limit: number): Promise<Stretch> {
+    const values = [...start, user, limit + 1, SCANNED];
+    const rows = await this.database.query<EventRow & Scan>(OF_ALL, values);
+    const { scanned, end_tx, end_position } = rows[0]!;
+    const found = rows[0]!.event_id ? rows : [];
+    if (found.length > limit) return { rows: found, end: null, isMore: true };
+    return { rows: found, end: end_tx ? [end_tx, end_position!] : start, isMore: scanned === SCANNED };
   }
 }
 
@@ -46,7 +68,7 @@ const OF_SESSION = statement(
   `with header as (
      select s.key, s.id, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role
      from sessions s where s.id = $1 and s.purged_at is null)
-   select header.status, header.role, header.id as aggregate_id, page.*
+   select header.key as header_key, header.status, header.role, header.id as aggregate_id, page.*
    from header left join lateral (
      select ${COLUMNS} from events e
      where e.session_key = header.key and e.seq > $4::bigint and header.role = any($3::text[])
@@ -54,18 +76,24 @@ const OF_SESSION = statement(
    order by page.seq`,
 );
 
-const OF_EVERYBODY = statement(
-  'feed.ofEverybody',
-  `select ${COLUMNS}, coalesce(e.payload ->> 'session_id', s.id) as aggregate_id
-   from events e left join sessions s on s.key = e.session_key
-   where ${settledAfter('e', '$1', '$2')} and (e.event_type = 'session.purged' or (s.key is not null and s.purged_at is null))
-   order by e.tx, e.position limit $3::int`,
-);
+const lookedAt = (columns: string) => `
+  select ${columns} from events e where ${settledAfter('e', '$1', '$2')} order by e.tx, e.position limit $5::int`;
 
-const OF_USER = statement(
-  'feed.ofUser',
-  `select ${COLUMNS}, s.id as aggregate_id
-   from events e join sessions s on s.key = e.session_key
-   where ${settledAfter('e', '$1', '$2')} and s.purged_at is null and (${roleIn('s', '$4')}) is not null
-   order by e.tx, e.position limit $3::int`,
+/** $1 tx, $2 position, $3 user (null: service), $4 limit, $5 how many to look at */
+const OF_ALL = statement(
+  'feed.ofAll',
+  `with page as materialized (
+     select e.*, case when e.event_type = 'session.purged' then e.payload ->> 'session_id' else s.id end as aggregate_id
+     from (${lookedAt(`${COLUMNS}, e.session_key`)}) e left join sessions s on s.key = e.session_key
+     where case
+       when $3::text is null then e.event_type = 'session.purged' or s.purged_at is null and s.key is not null
+       else s.purged_at is null and (${roleIn('s', '$3')}) is not null end
+     order by e.tx, e.position limit $4::int
+   ), scan as (
+     select count(*)::int as scanned, max(tx) as end_tx,
+       (array_agg(position order by tx desc, position desc))[1] as end_position
+     from (${lookedAt('e.tx, e.position')}) looked_at
+     where (select count(*) from page) < $4::int
+   )
+   select scan.*, page.* from scan left join page on true order by page.tx, page.position`,
 );

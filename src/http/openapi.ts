@@ -164,6 +164,7 @@ function answer(
       ...(spec.versioned && status !== '204' && { ETag: TEXT }),
       ...(spec.located && status === '201' && { Location: TEXT }),
       ...(spec.idempotent && { 'Idempotency-Replayed': TEXT }),
+      ...(status === '503' && { 'Retry-After': TEXT }),
     },
     ...(content && { content }),
   };
@@ -208,7 +209,7 @@ function requestHeaders(spec: OperationSpec): Tree[] {
       ? [
           header(
             'Idempotency-Key',
-            'the same key with the same body has its effect once; kept at least 24 h',
+            'the same key with the same body has its effect once; kept at least 24 h; messages with a `message_id` of their own are known by that instead',
             { maxLength: 255 },
           ),
         ]

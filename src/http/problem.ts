@@ -61,16 +61,22 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem' });
 
+/** What a request may have set before it was refused. */
+const OF_SUCCESS = ['etag', 'location', 'idempotency-replayed'];
+
 /** Sends a refusal as `application/problem+json`. */
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: DomainError | null): void {
   const status = error ? STATUS[error.kind] : 500;
   if (error?.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter));
+  for (const name of OF_SUCCESS) reply.removeHeader(name);
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   const body = problem(status, error, request.originalUrl.split('?', 1)[0]!, request.id);
   reply
     .status(status)
     .header('content-type', MEDIA_TYPE)
     .header('cache-control', 'no-store')
+    // what the router refuses has passed no hook
+    .header('x-request-id', request.id)
     .serializer((payload: unknown) => payload as string)
     .send(JSON.stringify(body));
 }
@@ -83,10 +89,11 @@ export function refuseConnection(error: ConnectionError, socket: Socket): void {
     'malformed_request',
     'This is no HTTP.',
   ];
-  const body = JSON.stringify(problem(status, new DomainError('malformed', code, detail), '', newId()));
+  const id = newId();
+  const body = JSON.stringify(problem(status, new DomainError('malformed', code, detail), '', id));
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${MEDIA_TYPE}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-ID: ${id}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 

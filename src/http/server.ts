@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import compress from '@fastify/compress';
 import helmet from '@fastify/helmet';
 import type { DynamicModule } from '@nestjs/common';
@@ -18,6 +19,8 @@ import { logRequests } from './request-log.js';
 const PREFIX = '/api/v1';
 /** A percent-encoded name of 255 characters of four bytes each. */
 const MAX_PARAM_LENGTH = 255 * 12;
+/** A connection on which nothing moves for so long is closed: whoever does not read holds his answer in memory. */
+const STALLED_MS = 60_000;
 const EXPOSED = ['ETag', 'Location', 'Retry-After', 'X-Request-ID', 'Idempotency-Replayed'];
 
 /** The HTTP server with everything that holds on every route; the rooms come with `rootModule`. */
@@ -31,6 +34,7 @@ export async function createServer(
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: requestId,
     rewriteUrl: withoutPrefix,
+    connectionTimeout: STALLED_MS,
     bodyLimit: config.BODY_LIMIT_MB * 1024 * 1024,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
@@ -84,8 +88,15 @@ function acceptJsonOnly(fastify: FastifyInstance): void {
 
 function setSharedHeaders(fastify: FastifyInstance): void {
   let isClosing = false;
+  const open = new Set<ServerResponse>();
+  fastify.addHook('onRequest', async (_request, reply) => {
+    open.add(reply.raw);
+    reply.raw.once('close', () => open.delete(reply.raw));
+  });
+  // Node takes a connection for idle as soon as its answer is written, though it has not been sent
   fastify.addHook('preClose', async () => {
     isClosing = true;
+    await Promise.all([...open].map((response) => once(response, 'close')));
   });
   fastify.addHook('onSend', async (request, reply) => {
     reply.header('x-request-id', request.id);

@@ -19,7 +19,7 @@ export type Step = () => Promise<boolean>;
 export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly steps = new Map<string, Step>();
   private timer?: NodeJS.Timeout;
-  private running: Promise<void> = Promise.resolve();
+  private readonly running = new Map<string, Promise<void>>();
   private isStopping = false;
 
   constructor(
@@ -32,17 +32,14 @@ export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown
   }
 
   onApplicationBootstrap(): void {
-    const tick = () => {
-      this.running = this.running.then(() => this.tick());
-    };
-    this.timer = setInterval(tick, this.config.SWEEP_SECONDS * 1000).unref();
+    this.timer = setInterval(() => this.tick(), this.config.SWEEP_SECONDS * 1000).unref();
   }
 
   /** Before the pool is closed: a step that runs is finished. */
   async beforeApplicationShutdown(): Promise<void> {
     this.isStopping = true;
     clearInterval(this.timer);
-    await this.running;
+    await Promise.all(this.running.values());
   }
 
   /** Does all there is to do, once. */
@@ -50,10 +47,14 @@ export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown
     for (const step of this.steps.values()) await this.exhaust(step);
   }
 
-  /** A step that fails is tried again at the next tick, and keeps no other from its turn. */
-  private async tick(): Promise<void> {
+  /** One step that fails, or has much to do, keeps no other from its turn. */
+  private tick(): void {
     for (const [name, step] of this.steps) {
-      await this.exhaust(step).catch((err: unknown) => this.log.warn({ err, sweep: name }, 'sweep failed'));
+      if (this.running.has(name)) continue;
+      const done = this.exhaust(step)
+        .catch((err: unknown) => this.log.warn({ err, sweep: name }, 'sweep failed'))
+        .finally(() => this.running.delete(name));
+      this.running.set(name, done);
     }
   }
 

@@ -111,7 +111,7 @@ export const appendStatement = ({ title, calls }: AppendParts) =>
  */
 export const EXPLAIN_APPEND = statement(
   'messages.explainAppend',
-  `select s.message_count, ${statusOf('s')} as status, ${isRecoverable('s')} as is_recoverable,
+  `select s.key, s.message_count, ${statusOf('s')} as status, ${isRecoverable('s')} as is_recoverable,
      ${roleIn('s', '$2')} as role,
      (select coalesce(json_agg(json_build_object('message_id', k.message_id, 'same', k.same)), '[]') from (
         select stored.message_id, case

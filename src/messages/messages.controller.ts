@@ -3,7 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from '../common/caller.js';
 import { pageRequest, pageView } from '../common/page-request.js';
-import { cutPage, encodeCursor } from '../common/paging.js';
+import { checkSession, cutPage, encodeCursor, type InSession, isPair } from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
@@ -78,11 +78,12 @@ export class MessagesController {
   ) {
     const { order, after_seq = 0, before_seq = null, role = null, message_type = null } = query;
     const scope = { id, order, after_seq, before_seq, role, message_type };
-    const page = pageRequest(query, DEFAULT_LIMIT, scope, isSeq);
+    const page = pageRequest(query, DEFAULT_LIMIT, scope, isPair);
+    const after = page.after?.[1];
     const range = {
       descending: order === 'desc',
-      afterSeq: order === 'asc' ? (page.after ?? after_seq) : after_seq,
-      beforeSeq: order === 'desc' ? (page.after ?? before_seq) : before_seq,
+      afterSeq: order === 'asc' ? (after ?? after_seq) : after_seq,
+      beforeSeq: order === 'desc' ? (after ?? before_seq) : before_seq,
       role,
       messageType: message_type,
       offset: page.offset ?? 0,
@@ -90,8 +91,10 @@ export class MessagesController {
       limit: page.limit,
     };
     const counted = query.include_total ? { ...range, afterSeq: after_seq, beforeSeq: before_seq } : null;
-    const { rows, messageCount, total } = await this.messages.page(id, range, counted, caller);
-    const cut = cutPage(rows, page.limit, (row) => encodeCursor(scope, row.seq), range.isByOffset);
+    const { rows, session, messageCount, total } = await this.messages.page(id, range, counted, caller);
+    checkSession(page.after, session);
+    const cursorOf = ({ seq }: { seq: number }) => encodeCursor(scope, [session, seq] satisfies InSession);
+    const cut = cutPage(rows, page.limit, cursorOf, range.isByOffset);
     const first = cut.rows[0]?.seq;
     const before = first === undefined ? 0 : order === 'asc' ? first - 1 : messageCount - first;
     return {
@@ -119,5 +122,3 @@ export class MessagesController {
     return toView(await this.messages.get(id, message, caller), id);
   }
 }
-
-const isSeq = (key: unknown): key is number => Number.isSafeInteger(key) && (key as number) >= 0;

@@ -14,6 +14,8 @@ export type Appended = Pick<Message, 'seq' | 'user_id' | 'tool_call_seq' | 'crea
 
 /** What the session said when an append did not go through. */
 export interface Explanation {
+  /** the session's own, which no other gets with its id */
+  key: number;
   role: Role | null;
   status: string;
   /** crashed by silence, and the next write may recover it */
@@ -25,6 +27,7 @@ export interface Explanation {
 
 /** A session as its history is read. */
 export interface Header {
+  key: number;
   role: Role | null;
   status: string;
   message_count: number;
@@ -94,13 +97,13 @@ export class MessagesRepository {
     );
     const [first] = rows;
     if (!first) return { header: null, rows: [] };
-    const header = { role: first.caller_role, status: first.status, message_count: first.message_count };
+    const header = headerOf(first);
     return { header, rows: first.seq ? rows : [] };
   }
 
   /** How many match, counted up to the cap. */
-  async count(id: string, range: Range): Promise<{ count: number; capped: boolean }> {
-    const values = [id, range.afterSeq, range.beforeSeq, range.role, range.messageType];
+  async count(session: number, range: Range): Promise<{ count: number; capped: boolean }> {
+    const values = [session, range.afterSeq, range.beforeSeq, range.role, range.messageType];
     const [row] = await this.database.query<{ count: number }>(COUNT, values);
     return { count: Math.min(row!.count, COUNT_CAP), capped: row!.count > COUNT_CAP };
   }
@@ -112,13 +115,13 @@ export class MessagesRepository {
   ): Promise<{ header: Header | null; row: StoredMessage | null }> {
     const [row] = await this.database.query<HeaderColumns & StoredMessage>(FIND, [id, user, messageId]);
     if (!row) return { header: null, row: null };
-    const header = { role: row.caller_role, status: row.status, message_count: row.message_count };
+    const header = headerOf(row);
     return { header, row: row.seq ? row : null };
   }
 
   /** Stored messages by their ids, in order of seq. */
-  findByIds(id: string, messageIds: string[]): Promise<StoredMessage[]> {
-    return this.database.query<StoredMessage>(FIND_BY_IDS, [id, messageIds]);
+  findByIds(session: number, messageIds: string[]): Promise<StoredMessage[]> {
+    return this.database.query<StoredMessage>(FIND_BY_IDS, [session, messageIds]);
   }
 
   /** Removes at most `limit` messages, and as many tool calls, of a purged session; answers how many. */
@@ -129,10 +132,15 @@ export class MessagesRepository {
 }
 
 interface HeaderColumns {
+  session_key: number;
   caller_role: Role | null;
   status: string;
   message_count: number;
 }
+
+const headerOf = ({ session_key, caller_role, status, message_count }: HeaderColumns): Header => ({
+  ...{ key: session_key, role: caller_role, status, message_count },
+});
 
 /** Of a row `m`, as it is answered. */
 export const COLUMNS = `
@@ -153,7 +161,7 @@ const FILTERS = (role: string, type: string) => `
  */
 const page = (bounds: string, order: string) => `
   with header as (${HEADER})
-  select header.caller_role, header.status, header.message_count, page.*
+  select header.key as session_key, header.caller_role, header.status, header.message_count, page.*
   from header left join lateral (${boundedPage(
     `select ${COLUMNS}, m.bytes as size from messages m
      where m.session_key = header.key and header.status <> 'deleted' and header.caller_role = any($3::text[])
@@ -177,22 +185,21 @@ const COUNT = statement(
   'messages.count',
   `select count(*) from (
      select from messages m
-     where m.session_key = (select key from sessions where id = $1 and purged_at is null)
-       and m.seq > $2::bigint and ($3::bigint is null or m.seq < $3) and ${FILTERS('$4', '$5')}
+     where m.session_key = $1 and m.seq > $2::bigint and ($3::bigint is null or m.seq < $3) and ${FILTERS('$4', '$5')}
      limit ${COUNT_CAP + 1}) counted`,
 );
 
 const FIND = statement(
   'messages.find',
   `with header as (${HEADER})
-   select header.caller_role, header.status, header.message_count, ${COLUMNS}
+   select header.key as session_key, header.caller_role, header.status, header.message_count, ${COLUMNS}
    from header left join messages m on m.session_key = header.key and m.message_id = $3`,
 );
 
 const FIND_BY_IDS = statement(
   'messages.findByIds',
   `select ${COLUMNS} from messages m
-   where m.session_key = (select key from sessions where id = $1 and purged_at is null) and m.message_id = any($2::text[])
+   where m.session_key = $1 and m.message_id = any($2::text[])
    order by m.seq`,
 );
 

@@ -63,9 +63,9 @@ export class MessagesService {
   /** A page of the history; of `counted` the total, else the session's. */
   async page(id: string, range: Range, counted: Range | null, caller: Caller) {
     const { header, rows } = await this.messages.findPage(id, caller.userId, range);
-    const { message_count } = verify(header, 'read');
-    const total = counted ? await this.messages.count(id, counted) : { count: message_count, capped: false };
-    return { rows, messageCount: message_count, total };
+    const { key, message_count } = verify(header, 'read');
+    const total = counted ? await this.messages.count(key, counted) : { count: message_count, capped: false };
+    return { rows, session: key, messageCount: message_count, total };
   }
 
   /** The end of the history, oldest first. */
@@ -101,7 +101,9 @@ export class MessagesService {
     if (reason.known.length) {
       checkReplay(append, reason);
       const ids = append.messages.map((message) => message.message_id);
-      const messages = await this.messages.findByIds(id, ids);
+      const messages = await this.messages.findByIds(reason.key, ids);
+      // deleted for good in between: the next attempt finds that out
+      if (messages.length < ids.length) return null;
       return { messages, messageCount: reason.message_count, replayed: true };
     }
     if (reason.is_recoverable && (await this.liveness.wake(id, caller))) return null;

@@ -3,7 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from '../common/caller.js';
 import { pageRequest, pageView } from '../common/page-request.js';
-import { cutPage, encodeCursor } from '../common/paging.js';
+import { checkSession, cutPage, encodeCursor, type InSession, isPair } from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
@@ -64,9 +64,10 @@ export class CheckpointsController {
     @CurrentCaller() caller: Caller,
   ) {
     const scope = ['checkpoints', id];
-    const page = pageRequest(query, DEFAULT_LIMIT, scope, isNumber);
-    const rows = await this.checkpoints.page(id, page.after, page.limit, caller);
-    const cut = cutPage(rows, page.limit, (row) => encodeCursor(scope, row.n));
+    const page = pageRequest(query, DEFAULT_LIMIT, scope, isPair);
+    const { session, rows } = await this.checkpoints.page(id, page.after?.[1] ?? null, page.limit, caller);
+    checkSession(page.after, session);
+    const cut = cutPage(rows, page.limit, ({ n }) => encodeCursor(scope, [session, n] satisfies InSession));
     return { checkpoints: cut.rows.map(toView), ...pageView(page, cut) };
   }
 
@@ -87,5 +88,3 @@ export class CheckpointsController {
     return toView(await this.checkpoints.get(id, n, caller));
   }
 }
-
-const isNumber = (key: unknown): key is number => Number.isSafeInteger(key) && (key as number) >= 0;

@@ -25,7 +25,10 @@ export class CheckpointsRepository {
 
   async findPage(id: string, user: string | null, before: number | null, limit: number) {
     const values = [id, user, before, limit + 1, pageBytes(false)];
-    const rows = await this.database.query<Seen & StoredCheckpoint & Counted>(PAGE, values);
+    const rows = await this.database.query<Seen & { session_key: number } & StoredCheckpoint & Counted>(
+      PAGE,
+      values,
+    );
     return { header: rows[0] ?? null, rows: rows[0]?.n ? rows : [] };
   }
 
@@ -62,7 +65,7 @@ const HEADER = `
 const PAGE = statement(
   'checkpoints.page',
   `${HEADER}
-   select header.status, header.role, page.* from header left join lateral (${boundedPage(
+   select header.key as session_key, header.status, header.role, page.* from header left join lateral (${boundedPage(
      `select ${COLUMNS}, octet_length(c.checkpoint::text) + octet_length(c.metadata::text) as size
       from checkpoints c where c.session_key = header.key and ($3::bigint is null or c.n < $3)
       order by c.n desc limit $4::int`,

@@ -43,8 +43,7 @@ export class CheckpointsService {
 
   async page(id: string, before: number | null, limit: number, caller: Caller) {
     const { header, rows } = await this.checkpoints.findPage(id, caller.userId, before, limit);
-    verify(header, 'read');
-    return rows;
+    return { session: verify(header, 'read').session_key, rows };
   }
 
   /** @throws DomainError `checkpoint_not_found` */

@@ -126,12 +126,13 @@ export class SessionEditsService {
   /** A deleted session leaves its id to a new one and stays restorable under another. */
   async giveUpId(row: SessionRow): Promise<void> {
     const settled = await this.settling.settle(row, null);
-    const renamed = [
-      {
-        type: 'session.updated',
-        payload: { agent_id: row.agent_id, status: 'deleted', updates: ['session_id'] },
-      },
-    ];
+    const payload = {
+      session_id: row.id,
+      agent_id: row.agent_id,
+      status: 'deleted',
+      updates: ['session_id'],
+    };
+    const renamed = [{ type: 'session.updated', payload }];
     await this.sessions.save(settled, { id: newId() }, {}, renamed, null);
   }
 

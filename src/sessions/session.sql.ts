@@ -1,28 +1,35 @@
 /**
+ * What the time is. A statement that may wait for a row takes `clock_timestamp()`: `now()` is from before the wait, and
+ * what ran out meanwhile would come back to life.
+ */
+export type Clock = 'now()' | 'clock_timestamp()';
+
+/**
  * SQL for: an active session was silent for longer than its heartbeat time-out, and that before its time ran out.
  * `overdue_at` is null but for active sessions with such a time-out.
  */
-const overdue = (s: string) =>
-  `coalesce(${s}.overdue_at <= now() and (${s}.legal_hold or ${s}.expires_at is null or ${s}.overdue_at < ${s}.expires_at), false)`;
+const overdue = (s: string, clock: Clock) =>
+  `coalesce(${s}.overdue_at <= ${clock} and (${s}.legal_hold or ${s}.expires_at is null or ${s}.overdue_at < ${s}.expires_at), false)`;
 
 /** SQL for: the time of this session has run out. `expires_at` is null where nothing expires. */
-const expired = (s: string) => `coalesce(${s}.expires_at <= now() and not ${s}.legal_hold, false)`;
+const expired = (s: string, clock: Clock) =>
+  `coalesce(${s}.expires_at <= ${clock} and not ${s}.legal_hold, false)`;
 
 /**
  * SQL for the status a session has at this moment, whether or not a sweep has come by to write it down. One
  * expression serves reads, filters and writes.
  */
-export const statusOf = (s: string) => `
+export const statusOf = (s: string, clock: Clock = 'now()') => `
   case
     when ${s}.deleted_at is not null then 'deleted'
     when ${s}.archived_at is not null then 'archived'
-    when ${overdue(s)} then 'crashed'
-    when ${expired(s)} then 'deleted'
+    when ${overdue(s, clock)} then 'crashed'
+    when ${expired(s, clock)} then 'deleted'
     else ${s}.state
   end`;
 
 /** SQL for: its time or its silence has run out, and nobody has written that down yet. */
-export const hasLapsed = (s: string) => `(${overdue(s)} or ${expired(s)})`;
+export const hasLapsed = (s: string, clock: Clock) => `(${overdue(s, clock)} or ${expired(s, clock)})`;
 
 /** How often a session recovers by itself without a heartbeat between. */
 export const MAX_RECOVERIES = 3;
@@ -31,8 +38,8 @@ export const MAX_RECOVERIES = 3;
 export const isRecoverable = (s: string) =>
   `(${statusOf(s)} = 'crashed' and ${s}.state = 'active' and ${s}.auto_recover and ${s}.recoveries < ${MAX_RECOVERIES})`;
 
-/** SQL for: messages, heartbeats and points are taken. */
-export const isOpen = (s: string) => `${statusOf(s)} in ('active', 'paused')`;
+/** SQL for: messages, heartbeats and points are taken; for the statement that takes them. */
+export const isOpen = (s: string) => `${statusOf(s, 'clock_timestamp()')} in ('active', 'paused')`;
 
 /** SQL for the `set` list of whatever counts as activity in an open session: renews activity, expiry, and the watch for a crash. */
 export const renewActivity = (s: string) => `

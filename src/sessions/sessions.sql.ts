@@ -1,19 +1,19 @@
 import { roleIn } from '../access/access.sql.js';
 import { statement } from '../database/statement.js';
-import { insertEventList, numberEvents } from '../events/events.sql.js';
-import { hasLapsed, statusOf } from './session.sql.js';
+import { CURRENT_TX, insertEventList, numberEvents } from '../events/events.sql.js';
+import { type Clock, hasLapsed, statusOf } from './session.sql.js';
 
 /**
  * SQL for both rows of a session as the API reads them.
  * @param user the parameter with the user's name, null for a service
  */
-export const sessionColumns = (user: string) => `
+export const sessionColumns = (user: string, clock: Clock = 'now()') => `
   s.key, s.id, s.user_id, s.agent_id, s.client_id, s.session_type, s.runtime_backend, s.state, s.archived_at,
-  s.deleted_at, s.deleted_reason, s.legal_hold, s.version + ${hasLapsed('s')}::int as version, s.message_count, s.total_tokens, s.total_cost,
+  s.deleted_at, s.deleted_reason, s.legal_hold, s.version + ${hasLapsed('s', clock)}::int as version, s.message_count, s.total_tokens, s.total_cost,
   s.title_seq, s.timeout_minutes, s.expires_at, s.heartbeat_timeout_seconds, s.auto_recover, s.recoveries, s.created_at,
   s.last_activity_at, d.title, d.description, d.tags, d.metadata, d.context, d.configuration,
   d.conversation_data, d.checkpoint, d.checkpoint_n, d.runtime_metadata, d.session_summary, d.lineage, d.updated_at,
-  ${statusOf('s')} as status, ${roleIn('s', user)} as role`;
+  ${statusOf('s', clock)} as status, ${roleIn('s', user)} as role`;
 
 export const FIND = statement(
   'sessions.find',
@@ -27,7 +27,13 @@ export const FIND_BY_KEY = statement(
    where s.key = $1 and s.purged_at is null`,
 );
 
-export const LOCK = statement('sessions.lock', `${FIND.text} for update of s, d`);
+/** The status is worked out when both rows are held. */
+export const LOCK = statement(
+  'sessions.lock',
+  `with s as materialized (select * from sessions where id = $1 and purged_at is null for update),
+   d as materialized (select * from session_details where key = (select key from s) for update)
+   select ${sessionColumns('$2', 'clock_timestamp()')} from s join d on d.key = s.key`,
+);
 
 export const INSERT = statement(
   'sessions.insert',
@@ -39,7 +45,7 @@ export const INSERT = statement(
        event_seq, event_tx, created_at, last_activity_at)
      select $1, $2, $3, $4, $5, $6, $7, case when $8 then at.now end, $9, $10, $11::int,
        case when $7 in ('active', 'paused') and not $8 then at.now + make_interval(mins => $11::int) end,
-       $23::int, case when $7 = 'active' and not $8 then at.now + make_interval(secs => $23::int) end, $24::boolean, 0, 1, 0, 0, 0, 0, jsonb_array_length($21::jsonb), pg_current_xact_id()::text::bigint, at.now, at.now
+       $23::int, case when $7 = 'active' and not $8 then at.now + make_interval(secs => $23::int) end, $24::boolean, 0, 1, 0, 0, 0, 0, jsonb_array_length($21::jsonb), ${CURRENT_TX}, at.now, at.now
      from at
      on conflict (id) do nothing
      returning *

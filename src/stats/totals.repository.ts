@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
-import { settledAfter, writtenAfter } from '../events/events.sql.js';
+import { OLDEST_RUNNING_TX, settledAfter, writtenAfter } from '../events/events.sql.js';
 import { statusOf } from '../sessions/session.sql.js';
 import type { ServiceTotals } from './totals.entity.js';
 
@@ -122,7 +122,8 @@ const FOLD = statement(
 
 const MOVE = statement(
   'totals.move',
-  `update stream_positions set tx = $1, position = $2, as_of = coalesce($3::timestamptz, now())
+  `update stream_positions set tx = $1, position = $2, as_of = coalesce($3::timestamptz,
+     (select created_at from events where tx >= ${OLDEST_RUNNING_TX} order by tx, position limit 1), now())
    where name = 'service_totals'`,
 );
 

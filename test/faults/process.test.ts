@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 import { Api } from '../setup/api.js';
 import { createDatabase, type TestDatabase } from '../setup/database.js';
@@ -81,6 +84,84 @@ test('PostgreSQL stopped while serving: 503 with Retry-After; back: it recovers 
   await postgres.stop();
 }, 120_000);
 
+test('a connection lost within a transaction: 503, and the service goes on', async () => {
+  const proxy = await startProxy(database.url);
+  const service = await startService({ DATABASE_URL: proxy.url });
+  const alice = service.api.as('alice');
+  await alice.post('/sessions', { session_id: 'cut-off', title: 'before' });
+  const holder = await database.pool.connect();
+  const cuts = {
+    'by an operator': () =>
+      database.pool.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and application_name = 'session-service'`,
+      ),
+    'by the network': () => proxy.cut(),
+  };
+  for (const cut of Object.values(cuts)) {
+    await holder.query('begin');
+    await holder.query(`select from sessions where id = 'cut-off' for update`);
+    const waiting = [
+      alice.patch('/sessions/cut-off', { title: 'after' }),
+      alice.post('/sessions/cut-off/pause', undefined, { 'idempotency-key': 'k' }),
+    ];
+    await whenWaiting(2);
+    await cut();
+    for (const answer of await Promise.all(waiting)) {
+      expect(answer.body.code).toBe('database_unavailable');
+      expect(answer.status).toBe(503);
+    }
+    await holder.query('rollback');
+    const { body } = await alice.get('/sessions/cut-off');
+    expect(body).toMatchObject({ title: 'before', status: 'active', version: 1 });
+  }
+  holder.release();
+  service.kill('SIGTERM');
+  expect(await service.exited).toBe(0);
+  await proxy.close();
+});
+
+/** Until so many statements wait for a lock. */
+async function whenWaiting(count: number): Promise<void> {
+  const look = () =>
+    database.pool.query(
+      `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+    );
+  while ((await look()).rowCount! < count) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+test('SIGTERM sends what is being sent to the end', async () => {
+  const service = await startService({ DATABASE_URL: database.url });
+  const carol = service.api.as('carol');
+  await carol.post('/sessions', { session_id: 'large' });
+  for (let i = 0; i < 7; i++)
+    await carol.post('/sessions/large/messages', { role: 'user', content: `${i}`.repeat(1_000_000) });
+  const request = get(`${service.url}/sessions/large/messages`, { headers: { 'x-user-id': 'carol' } });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  response.pause();
+  service.kill('SIGTERM');
+  await new Promise((resolve) => setTimeout(resolve, 1_000)); // long enough for an idle connection to be closed
+  const { messages } = (await json(response)) as { messages: unknown[] };
+  expect(messages).toHaveLength(7);
+  expect(await service.exited).toBe(0);
+});
+
+test('one connection to PostgreSQL is enough', async () => {
+  const service = await startService({ DATABASE_URL: database.url, DATABASE_POOL_SIZE: '1' });
+  const dave = service.api.as('dave');
+  const { body } = await dave.post('/sessions', {});
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, i) =>
+      i % 2
+        ? dave.post(`/sessions/${body.session_id}/messages`, { role: 'user', content: `${i}` })
+        : dave.patch(`/sessions/${body.session_id}`, { title: `${i}` }),
+    ),
+  );
+  expect(answers.map((answer) => answer.status)).toEqual(answers.map((_, i) => (i % 2 ? 201 : 200)));
+  service.kill('SIGTERM');
+  expect(await service.exited).toBe(0);
+});
+
 test('SIGTERM finishes what runs', async () => {
   const service = await startService({ DATABASE_URL: database.url });
   await service.api.as('bob').post('/sessions', { session_id: 'last-orders' });
@@ -91,13 +172,7 @@ test('SIGTERM finishes what runs', async () => {
   const running = service.api
     .as('bob')
     .post('/sessions/last-orders/messages', { role: 'user', content: 'wait for me' });
-  while (
-    !(
-      await database.pool.query(
-        `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
-      )
-    ).rowCount
-  ) {}
+  await whenWaiting(1);
   service.kill('SIGTERM');
   while (
     await new Api(service.url).get('/health/live').then(

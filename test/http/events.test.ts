@@ -282,7 +282,8 @@ describe('each change tells', () => {
     const { sessions } = expectOk(await api.get('/api/v1/sessions?status=deleted'));
     const old = await eventsOf(api, sessions[0].session_id);
     expect(old.map((e) => e.aggregate_id)).toEqual(Array(4).fill(sessions[0].session_id));
-    expect(told(old).at(-1)).toEqual(updated('deleted', 'session_id'));
+    const [type, payload] = updated('deleted', 'session_id') as [string, object];
+    expect(told(old).at(-1)).toEqual([type, { ...payload, session_id: id }]);
     expect(await eventTypes(api, id)).toEqual(['session.created']);
   });
 });
@@ -475,6 +476,82 @@ describe('the events of all sessions', () => {
       () => seen.length >= count,
     );
     return seen;
+  }
+
+  it('are looked at 10,000 at a time: who sees few of them comes on', async () => {
+    const crowded = await startApp();
+    try {
+      const { session_id: foreign } = await create(crowded.api.as(fresh()));
+      await crowded.database.pool.query(
+        `insert into events (session_key, seq, event_type, payload, tx, created_at)
+         select key, n, 'message.appended', '{}', event_tx, now() from sessions, generate_series(1000, 25000) n where id = $1`,
+        [foreign],
+      );
+      const mine = crowded.api.as(user);
+      const { session_id: own } = await create(mine);
+      const pages: Event[] = [];
+      for (let after: string | undefined; pages.at(-1)?.events.length !== 1; after = pages.at(-1).position) {
+        const page = await eventually(
+          async () => expectOk(await mine.get(EVENTS + query({ ...(after && { after }) }))),
+          ({ has_more, events }) => has_more || events.length > 0,
+        );
+        expect(page.next_cursor).toBe(page.has_more ? page.position : null);
+        pages.push(page);
+      }
+      expect(pages.map((page) => page.events.length)).toEqual([0, 0, 1]);
+      expect(pages[2].events[0].aggregate_id).toBe(own);
+    } finally {
+      await crowded.close();
+    }
+  });
+
+  it('go on when the database was restored to a server that has counted fewer transactions', async () => {
+    const moved = await startApp();
+    try {
+      const mine = moved.api.as(user);
+      const bySession = (events: Event[]) => events.map((e) => [e.aggregate_id, e.seq]);
+      await create(mine, { session_id: 'old' });
+      const before = await eventually(
+        () => allEvents(mine),
+        (events) => events.length === 1,
+      );
+      const { position } = expectOk(await mine.get(EVENTS));
+      for (const column of ['events.tx', 'sessions.event_tx', 'stream_positions.tx']) {
+        const [table, name] = column.split('.');
+        await moved.database.pool.query(`update ${table} set ${name} = ${name} + 1000000`);
+      }
+      const reached = positionLater(position, 1_000_000);
+      const restarted = await startApp({}, moved);
+      const again = restarted.api.as(user);
+      await append(again, 'old', { role: 'assistant', content: 'x' });
+      await create(again, { session_id: 'new' });
+      const later = await eventually(
+        async () => expectOk(await again.get(EVENTS + query({ after: reached }))).events,
+        (events) => events.length === 2,
+      );
+      expect(bySession(later)).toEqual([
+        ['old', 2],
+        ['new', 1],
+      ]);
+      expect(bySession(await allEvents(again))).toEqual(bySession([...before, ...later]));
+      const all = expectOk(await restarted.api.service(SERVICE_KEY).get('/api/v1/sessions'));
+      await eventually(
+        async () => {
+          await restarted.app.get(Sweeps).run();
+          return expectOk(await restarted.api.service(SERVICE_KEY).get('/api/v1/sessions/stats'));
+        },
+        (stats) => stats.total_sessions === all.sessions.length && stats.total_messages === 1,
+      );
+      await restarted.close();
+    } finally {
+      await moved.close();
+    }
+  });
+
+  /** What this place would be called, had the server counted so many transactions more. */
+  function positionLater(position: string, by: number): string {
+    const [digest, [tx, n]] = JSON.parse(Buffer.from(position, 'base64url').toString());
+    return Buffer.from(JSON.stringify([digest, [tx + by, n]])).toString('base64url');
   }
 
   it('tell a position at the end too, to go on from', async () => {

@@ -233,3 +233,32 @@ describe('recover', () => {
     expectRefused(await api.post(at(session_id, '/recover')), 409, 'invalid_transition');
   });
 });
+
+describe('a session whose time runs out while a request waits for its row', () => {
+  it.each(['append', 'heartbeat', 'edit'])('is not brought back by an %s', async (request) => {
+    const { session_id } = await create(api, { timeout_minutes: 5 });
+    const holder = await app.database.pool.connect();
+    await holder.query('begin');
+    await holder.query(
+      `update sessions set expires_at = clock_timestamp() + interval '0.5 s' where id = $1`,
+      [session_id],
+    );
+    const waiting =
+      request === 'append'
+        ? api.post(at(session_id, '/messages'), message)
+        : request === 'heartbeat'
+          ? beat(session_id)
+          : api.patch(at(session_id), { title: 'x' });
+    await holder.query('select pg_sleep(0.8)');
+    await holder.query('commit');
+    holder.release();
+    expectRefused(await waiting, 404, 'session_deleted');
+    const after = await read(api, session_id, '?include_deleted=true');
+    expect(after).toMatchObject({
+      status: 'deleted',
+      deleted_reason: 'expired',
+      message_count: 0,
+      title: null,
+    });
+  });
+});

@@ -198,6 +198,26 @@ function expectOkAnswer(answer: Answer, status: number): Answer {
   return answer;
 }
 
+it('a cursor through a session is not one through the next that has its id', async () => {
+  const { session_id } = await create(api, { session_id: fresh('passed-on') });
+  const fill = async () => {
+    for (let n = 0; n < 3; n++) {
+      await api.post(at(session_id, '/messages'), { role: 'assistant', content: `${n}` });
+      await api.post(at(session_id, '/checkpoints'), { checkpoint: { n } });
+    }
+  };
+  await fill();
+  const lists = ['/messages', '/checkpoints', '/events'].map((list) => at(session_id, `${list}?limit=1`));
+  const cursors = [];
+  for (const list of lists) cursors.push(expectOk(await api.get(list)).next_cursor);
+  for (const [i, list] of lists.entries()) expectOk(await api.get(`${list}&cursor=${cursors[i]}`));
+  await api.delete(at(session_id));
+  await create(api, { session_id });
+  await fill();
+  for (const [i, list] of lists.entries())
+    expectRefused(await api.get(`${list}&cursor=${cursors[i]}`), 400, 'invalid_cursor');
+});
+
 describe('a transition with Idempotency-Key', () => {
   const CASES = [
     { verb: 'pause', from: 'active', to: 'paused', next: 'resume', after: 'active' },

@@ -155,6 +155,28 @@ describe('statistics of the service', () => {
     expect(rowCount).toBe(0);
   });
 
+  it('tell how far they reach while a transaction is open that may yet write', async () => {
+    await fold();
+    const open = await app.database.pool.connect();
+    await open.query('begin');
+    await open.query('select pg_current_xact_id()');
+    const { session_id } = await create(api);
+    const { created_at } = await append(api, session_id, { role: 'user', content: 'x' });
+    await fold();
+    const before = await stats(service);
+    await open.query('rollback');
+    open.release();
+    expect(Date.parse(before.as_of)).toBeLessThanOrEqual(Date.parse(created_at));
+    const after = await eventually(
+      async () => {
+        await fold();
+        return stats(service);
+      },
+      ({ as_of }) => Date.parse(as_of) > Date.parse(created_at),
+    );
+    expect(after.total_sessions).toBe(before.total_sessions + 1);
+  });
+
   it('miss and double nothing while 16 writers append and two processes fold', async () => {
     const second = await startApp({}, app);
     const sweeps = [app, second].map((one) => one.app.get(Sweeps));

@@ -4,6 +4,7 @@ import { Member } from '../../src/access/member.entity.js';
 import { dataSourceOptions } from '../../src/database/data-source.js';
 import { migrate } from '../../src/database/migrate.js';
 import { Event } from '../../src/events/event.entity.js';
+import { EventClockRow } from '../../src/events/event-clock.entity.js';
 import { StreamPosition } from '../../src/events/stream-position.entity.js';
 import { IdempotencyKey } from '../../src/idempotency/idempotency-key.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
@@ -21,6 +22,7 @@ const entities = [
   ToolCall,
   Event,
   StreamPosition,
+  EventClockRow,
   IdempotencyKey,
   SessionTotals,
   ServiceTotals,

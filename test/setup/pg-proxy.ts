@@ -1,4 +1,4 @@
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export interface Proxy {
   /** the database's address, by way of the proxy */
@@ -7,6 +7,8 @@ export interface Proxy {
   count(): number;
   /** sends new connections to another server from now on */
   retarget(databaseUrl: string): void;
+  /** ends all connections that are open */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -14,6 +16,7 @@ export interface Proxy {
 export async function startProxy(databaseUrl: string): Promise<Proxy> {
   let target = new URL(databaseUrl);
   let roundTrips = 0;
+  const clients = new Set<Socket>();
   const server: Server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname);
     client.setNoDelay().pipe(upstream.setNoDelay());
@@ -24,7 +27,11 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
     );
     client.on('error', () => upstream.destroy());
     upstream.on('error', () => client.destroy());
-    client.on('close', () => upstream.destroy());
+    clients.add(client);
+    client.on('close', () => {
+      clients.delete(client);
+      upstream.destroy();
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = new URL(databaseUrl);
@@ -35,6 +42,9 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
     count: () => roundTrips,
     retarget: (to) => {
       target = new URL(to);
+    },
+    cut: () => {
+      for (const client of clients) client.destroy();
     },
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
