@@ -7,11 +7,11 @@ import { EventsModule } from './events/events.module.js';
 import { FeedModule } from './feed/feed.module.js';
 import { CallerGuard } from './http/caller.guard.js';
 import { LOG } from './http/log.js';
-import { ProblemFilter } from './http/problem.filter.js';
 import { ValidationPipe } from './http/validation.pipe.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { RetentionModule } from './retention/retention.module.js';
+import { AccessFirstFilter } from './sessions/access-first.filter.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { StatsModule } from './stats/stats.module.js';
 
@@ -46,7 +46,7 @@ export class AppModule {
         OperationsModule,
       ],
       providers: [
-        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: APP_FILTER, useClass: AccessFirstFilter },
         { provide: APP_GUARD, useClass: CallerGuard },
         { provide: APP_PIPE, useClass: ValidationPipe },
       ],

@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto';
 import { v5, v7 } from 'uuid';
 
 /** Ids a client may choose: 1–255 of these characters, case-sensitive. */
@@ -21,8 +22,21 @@ const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 /** A canonical UUID is the same id in either case; every other id is case-sensitive. */
 export const canonicalId = (id: string) => (CANONICAL_UUID.test(id) ? id.toLowerCase() : id);
 
-/** A new server-made id: UUIDv7, so that ids sort by time of making. */
-export const newId = (): string => v7();
+/** Random bytes fetched for many ids at once: for each alone it costs more than all the rest of a small request. */
+const pool = new Uint8Array(16 * 512);
+let used = pool.length;
+let made = 0;
+
+/** A new server-made id: UUIDv7, so that ids sort by time of making, within a millisecond too. */
+export function newId(): string {
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  used += 16;
+  made = (made + 1) >>> 0;
+  return v7({ random: pool.subarray(used - 16, used), seq: made });
+}
 
 const NAMESPACE = '6f9f1f0a-4c0b-4a53-9c3e-0f3d0a4b7a51';
 

@@ -24,7 +24,7 @@ export function parseJson(body: Uint8Array): Json {
   } catch {
     throw malformed('The body is not valid JSON in UTF-8.');
   }
-  const fault = firstFault(value, '', 1, roundedIntegers(text));
+  const fault = firstFault(value, 1, roundedIntegers(text));
   if (fault) {
     throw new DomainError('invalid', 'invalid', `${fault.pointer || '/'}: ${fault.detail}`, {
       errors: [fault],
@@ -66,38 +66,45 @@ function endOfString(text: string, start: number): number {
   }
 }
 
-/** The first thing in a value that cannot be stored as it is, or null. */
-export function firstFault(value: unknown, pointer: string, depth: number, rounded = NONE): Fault | null {
-  if (typeof value === 'string') return textFault(value, pointer);
-  if (typeof value === 'number') return numberFault(value, pointer, rounded);
+/** The first thing in a value that cannot be stored as it is, or null. Where it is gets worked out on the way back only. */
+export function firstFault(value: unknown, depth = 1, rounded = NONE): Fault | null {
+  if (typeof value === 'string') return textFault(value);
+  if (typeof value === 'number') return numberFault(value, rounded);
   if (value === null || typeof value !== 'object') return null;
-  if (depth > MAX_DEPTH) return { pointer, detail: `more than ${MAX_DEPTH} levels deep` };
+  if (depth > MAX_DEPTH) return { pointer: '', detail: `more than ${MAX_DEPTH} levels deep` };
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
-      const fault = firstFault(value[i], `${pointer}/${i}`, depth + 1, rounded);
-      if (fault) return fault;
+      const fault = firstFault(value[i], depth + 1, rounded);
+      if (fault) return within(String(i), fault);
     }
     return null;
   }
-  for (const [key, member] of Object.entries(value)) {
-    const at = `${pointer}/${escapePointer(key)}`;
-    if (key === '__proto__') return { pointer: at, detail: 'this member name is not accepted' };
-    const fault = textFault(key, at) ?? firstFault(member, at, depth + 1, rounded);
-    if (fault) return fault;
+  for (const [name, member] of Object.entries(value)) {
+    const fault = nameFault(name) ?? firstFault(member, depth + 1, rounded);
+    if (fault) return within(name, fault);
   }
   return null;
 }
 
-function numberFault(value: number, pointer: string, rounded: ReadonlySet<number>): Fault | null {
-  if (!Number.isFinite(value)) return { pointer, detail: 'number out of range' };
-  if (rounded.has(value)) return { pointer, detail: 'would be rounded: send so large an integer as text' };
+const within = (name: string, { pointer, detail }: Fault): Fault => ({
+  pointer: `/${escapePointer(name).replaceAll('\0', '\\0').toWellFormed()}${pointer}`,
+  detail,
+});
+
+const nameFault = (name: string): Fault | null =>
+  name === '__proto__' ? { pointer: '', detail: 'this member name is not accepted' } : textFault(name);
+
+function numberFault(value: number, rounded: ReadonlySet<number>): Fault | null {
+  if (!Number.isFinite(value)) return { pointer: '', detail: 'number out of range' };
+  if (rounded.has(value))
+    return { pointer: '', detail: 'would be rounded: send so large an integer as text' };
   return null;
 }
 
 /** NUL and lone surrogates are no text: PostgreSQL cannot hold the one, UTF-8 not the other. */
-export function textFault(text: string, pointer: string): Fault | null {
-  if (text.includes('\0')) return { pointer: pointer.replaceAll('\0', '\\0'), detail: 'contains NUL' };
-  if (!text.isWellFormed()) return { pointer: pointer.toWellFormed(), detail: 'contains a lone surrogate' };
+function textFault(text: string): Fault | null {
+  if (text.includes('\0')) return { pointer: '', detail: 'contains NUL' };
+  if (!text.isWellFormed()) return { pointer: '', detail: 'contains a lone surrogate' };
   return null;
 }
 
@@ -109,11 +116,14 @@ export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stri
 const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** @throws DomainError kind `too-large` naming the member */
-export function checkSize(pointer: string, value: unknown, maxKiB: number): void {
-  if (value === undefined || value === null) return;
+/**
+ * Bytes of the value as JSON text, 0 for none.
+ * @throws DomainError kind `too-large` naming the member
+ */
+export function checkSize(pointer: string, value: unknown, maxKiB: number): number {
+  if (value === undefined || value === null) return 0;
   const bytes = jsonBytes(value);
-  if (bytes <= maxKiB * 1024) return;
+  if (bytes <= maxKiB * 1024) return bytes;
   throw new DomainError(
     'too-large',
     'too_large',

@@ -10,28 +10,34 @@ import { type Caller } from '../common/caller.js';
 import { forbidden } from '../common/errors.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { authenticate } from './authenticate.js';
-import { operationOf } from './operation.js';
+import { type OperationSpec, operationOf } from './operation.js';
+import { refuseUndeclared } from './undeclared-input.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** set by `CallerGuard` on every route that asks for a credential */
     caller?: Caller;
+    /** the route, once the caller may use it: refusals behind it may tell of the session in its path */
+    operation?: OperationSpec;
   }
 }
 
-/** Finds out who calls, and whether his key has the scope that the route asks for. */
+/** Finds out who calls, whether his key has the scope that the route asks for, and refuses what the route does not know. */
 @Injectable()
 export class CallerGuard implements CanActivate {
   constructor(@Inject(CONFIG) private readonly config: Config) {}
 
   canActivate(context: ExecutionContext): boolean {
-    const scope = operationOf(context.getHandler())?.scope;
+    const operation = operationOf(context.getHandler());
+    const scope = operation?.scope;
     if (scope === null) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     request.caller ??= authenticate(request.raw, this.config);
     if (scope === undefined || !request.caller.scopes.has(scope)) {
       throw forbidden(`The key lacks the scope ${scope}.`);
     }
+    request.operation = operation;
+    refuseUndeclared(request, context.getClass(), context.getHandler());
     return true;
   }
 }

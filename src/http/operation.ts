@@ -1,8 +1,7 @@
-import { applyDecorators, HttpCode, SetMetadata, UseInterceptors } from '@nestjs/common';
+import { applyDecorators, HttpCode, SetMetadata } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import type { z } from 'zod';
 import type { Scope } from '../common/caller.js';
-import { UndeclaredInputInterceptor } from './undeclared-input.interceptor.js';
 
 /** What a route says of itself: guards act on it, the OpenAPI document tells it. */
 export interface OperationSpec {
@@ -45,7 +44,6 @@ export function Operation(spec: OperationSpec): MethodDecorator {
     SetMetadata(OPERATION, spec),
     HttpCode(Number(Object.keys(spec.answers)[0])),
     ApiOperation({ operationId: spec.id, summary: spec.summary }),
-    ...(spec.scope === null ? [] : [UseInterceptors(UndeclaredInputInterceptor)]),
   );
 }
 

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
 import { Counter, Histogram } from 'prom-client';
 import { callerName } from '../common/caller.js';
 
@@ -16,13 +17,15 @@ const failures = new Counter({
 });
 
 /** One line and one measurement a request: route, status, time and caller; of the headers only who a gateway says it is; never a query or a body. */
-export function logRequests(fastify: FastifyInstance): void {
-  fastify.addHook('onResponse', async (request, reply) => {
+export function logRequests(fastify: FastifyInstance, log: Logger): void {
+  const isLogged = log.isLevelEnabled('info');
+  fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const status = String(reply.statusCode);
     seconds.observe({ method: request.method, route, status }, reply.elapsedTime / 1000);
     if (reply.statusCode >= 500) failures.inc({ route });
-    request.log.info(line(request, route, reply.statusCode, reply.elapsedTime), 'request');
+    if (isLogged) request.log.info(line(request, route, reply.statusCode, reply.elapsedTime), 'request');
+    done();
   });
 }
 

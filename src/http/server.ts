@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import compress from '@fastify/compress';
-import helmet from '@fastify/helmet';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import helmet from 'helmet';
 import type { Logger } from 'pino';
 import type { DomainError } from '../common/errors.js';
 import { newId } from '../common/ids.js';
@@ -50,10 +50,13 @@ export async function createServer(
   const fastify: FastifyInstance = adapter.getInstance();
   acceptJsonOnly(fastify);
   setSharedHeaders(fastify);
-  logRequests(fastify);
+  logRequests(fastify, log);
   knowBeforeReading(fastify, config);
-  await app.register(helmet, { contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } });
-  await app.register(compress, { threshold: 1024, encodings: ['gzip', 'deflate', 'identity'] });
+  await app.register(compress, {
+    threshold: 1024,
+    encodings: ['gzip', 'deflate', 'identity'],
+    globalDecompression: false,
+  });
   if (config.CORS_ORIGINS.length) app.enableCors(cors(config));
   return app;
 }
@@ -87,36 +90,53 @@ function acceptJsonOnly(fastify: FastifyInstance): void {
 }
 
 function setSharedHeaders(fastify: FastifyInstance): void {
+  const shared = securityHeaders();
   let isClosing = false;
   const open = new Set<ServerResponse>();
-  fastify.addHook('onRequest', async (_request, reply) => {
+  fastify.addHook('onRequest', (_request, reply, done) => {
     open.add(reply.raw);
     reply.raw.once('close', () => open.delete(reply.raw));
+    done();
   });
   // Node takes a connection for idle as soon as its answer is written, though it has not been sent
   fastify.addHook('preClose', async () => {
     isClosing = true;
     await Promise.all([...open].map((response) => once(response, 'close')));
   });
-  fastify.addHook('onSend', async (request, reply) => {
-    reply.header('x-request-id', request.id);
+  fastify.addHook('onSend', (request, reply, _payload, done) => {
+    reply.headers(shared).header('x-request-id', request.id);
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
     // the server waits for connections that are kept alive: the last answer on each ends it
     if (isClosing) reply.header('connection', 'close');
+    done();
   });
+}
+
+/** What helmet sets, asked for once: it is the same in every answer. */
+function securityHeaders(): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const response = {
+    setHeader: (name: string, value: string) => {
+      headers[name.toLowerCase()] = value;
+    },
+    removeHeader: () => undefined,
+  };
+  const set = helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } });
+  set({} as IncomingMessage, response as unknown as ServerResponse, () => undefined);
+  return headers;
 }
 
 /** Nobody makes the server read a body before it is known who he is. */
 function knowBeforeReading(fastify: FastifyInstance, config: Config): void {
-  fastify.addHook('preParsing', async (request, reply) => {
+  fastify.addHook('preParsing', (request, reply, payload, done) => {
     if (!BODILESS.has(request.method) && !request.is404) {
       try {
         request.caller = authenticate(request.raw, config);
       } catch (error) {
-        sendProblem(request, reply, error as DomainError);
-        return reply;
+        return sendProblem(request, reply, error as DomainError);
       }
     }
+    done(null, payload);
   });
 }
 

@@ -6,7 +6,7 @@ import { readOnlyMembers } from './schemas.js';
 
 /**
  * Validates what `@Body`, `@Query` and `@Param` bind against their Zod schema; the body is parsed here, strictly.
- * Access is checked before a fault is told (see `AccessFirstInterceptor`).
+ * Access is checked before a fault is told (see `AccessFirstFilter`).
  */
 @Injectable()
 export class ValidationPipe implements PipeTransform {
@@ -32,7 +32,7 @@ function problemOf(faults: Found[]): ConstructorParameters<typeof DomainError> {
 const parseBody = (value: unknown) => (Buffer.isBuffer(value) && value.length > 0 ? parseJson(value) : {});
 
 function checkText(value: unknown, { type, data }: ArgumentMetadata): unknown {
-  const fault = firstFault(value, '', 1);
+  const fault = firstFault(value);
   if (!fault) return value;
   const where = pointerTo(type, data, fault.pointer.split('/').filter(Boolean));
   throw new DomainError('invalid', 'invalid', `${where}: ${fault.detail}`, {

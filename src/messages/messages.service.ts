@@ -147,14 +147,13 @@ function checkCalls(append: PreparedAppend, { calls }: Explanation): void {
   }
 }
 
+/** What comes to a message later. */
+const UNTOUCHED = { token_count: null, origin: null, redacted_at: null };
+
 function written(append: PreparedAppend, appended: Appended[]): AppendResult {
-  const messages = append.messages.map((message, index) => ({
-    ...message,
-    ...appended[index]!,
-    token_count: null,
-    origin: null,
-    redacted_at: null,
-  }));
+  const messages = append.messages.map((message, index) =>
+    Object.assign(message, appended[index]!, UNTOUCHED),
+  );
   return {
     messages: messages as unknown as StoredMessage[],
     messageCount: appended.at(-1)!.seq,

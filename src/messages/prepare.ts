@@ -1,7 +1,7 @@
 import { type Caller, callerName, isService } from '../common/caller.js';
 import { DomainError, forbidden } from '../common/errors.js';
 import { derivedId, newId } from '../common/ids.js';
-import { checkSize, jsonBytes } from '../common/json.js';
+import { checkSize } from '../common/json.js';
 import { digestOf } from '../idempotency/idempotency.service.js';
 import { CONTENT_KIB, METADATA_KIB, type NewMessage } from './messages.schemas.js';
 import { makeTitle, textOf } from './title.js';
@@ -84,9 +84,10 @@ function fieldsOf(input: NewMessage, caller: Caller, pointer: string) {
     throw forbidden('A user writes messages of his own only.');
   }
   const { content = null, tool_calls = null, metadata = {} } = input;
-  checkSize(`${pointer}/content`, content, CONTENT_KIB);
-  checkSize(`${pointer}/tool_calls`, tool_calls, CONTENT_KIB);
-  checkSize(`${pointer}/metadata`, metadata, METADATA_KIB);
+  const bytes =
+    checkSize(`${pointer}/content`, content, CONTENT_KIB) +
+    checkSize(`${pointer}/tool_calls`, tool_calls, CONTENT_KIB) +
+    checkSize(`${pointer}/metadata`, metadata, METADATA_KIB);
   return {
     user_id: caller.userId ?? input.user_id ?? null,
     role: input.role,
@@ -100,7 +101,7 @@ function fieldsOf(input: NewMessage, caller: Caller, pointer: string) {
     tokens_used: input.tokens_used ?? null,
     cost_usd: input.cost_usd ?? null,
     metadata,
-    bytes: jsonBytes(content) + jsonBytes(tool_calls) + jsonBytes(metadata),
+    bytes,
   };
 }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type Caller, isService } from '../common/caller.js';
 import { forbidden, invalid } from '../common/errors.js';
-import { textFault } from '../common/json.js';
+import { firstFault } from '../common/json.js';
 import { pageRequest } from '../common/page-request.js';
 import { cutPage, encodeCursor, type Page, type PageRequest } from '../common/paging.js';
 import type { SessionRow } from './session.view.js';
@@ -60,7 +60,7 @@ function keyGuard(order: SessionsQuery['order']) {
     Array.isArray(key) &&
     key.length === 2 &&
     typeof key[0] === 'string' &&
-    (isText ? textFault(key[0], '') === null : isTime(key[0])) &&
+    (isText ? firstFault(key[0]) === null : isTime(key[0])) &&
     Number.isSafeInteger(key[1]);
 }
 

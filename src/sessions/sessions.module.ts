@@ -1,10 +1,8 @@
 import { Module } from '@nestjs/common';
-import { APP_INTERCEPTOR } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccessModule } from '../access/access.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
-import { AccessFirstInterceptor } from './access-first.interceptor.js';
 import { Checkpoint } from './checkpoint.entity.js';
 import { CheckpointsController } from './checkpoints.controller.js';
 import { CheckpointsRepository } from './checkpoints.repository.js';
@@ -51,7 +49,6 @@ import { UserSessionsController } from './user-sessions.controller.js';
     CheckpointsService,
     LivenessService,
     DueSweep,
-    { provide: APP_INTERCEPTOR, useClass: AccessFirstInterceptor },
   ],
   exports: [SessionsService, LivenessService, SessionsRepository, CheckpointsRepository],
 })

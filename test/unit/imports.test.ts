@@ -112,7 +112,7 @@ test('vendors are known where they belong', () => {
   const typeorm = importersOf(/^typeorm/).filter((file) => !/^database\/|\.entity$/.test(file));
   expect(typeorm).toEqual([]);
   const fastify = importersOf(/^(fastify|@nestjs\/platform-fastify)$/).filter(
-    (file) => !/^http\/|^operations\/|\.controller$|\.interceptor$|^main$|^app$/.test(file),
+    (file) => !/^http\/|^operations\/|\.controller$|\.filter$|^main$|^app$/.test(file),
   );
   expect(fastify).toEqual([]);
 });
