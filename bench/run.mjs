@@ -12,7 +12,7 @@ import { FLOOR_TABLES, floors } from './floors.mjs';
 import { SESSION, script, sent, UNIQUE } from './own-sql.mjs';
 import { startPostgres } from './postgres.mjs';
 import { addMessages, seed } from './seed.mjs';
-import { startService } from './service.mjs';
+import { startBare, startService } from './service.mjs';
 
 const CONNECTIONS = 16;
 const SESSIONS = 2_000;
@@ -158,12 +158,23 @@ const CASES = {
   },
 };
 
+/** The same, asked of a server that does nothing but the statement of the floor. */
+const BARE = {
+  get: () => ({ method: 'GET', path: '/get' }),
+  append: () => ({ method: 'POST', path: '/append', body: message }),
+  list: () => ({ method: 'GET', path: '/list' }),
+  heartbeat: () => ({ method: 'POST', path: '/heartbeat' }),
+};
+
 /** Requests a second over HTTP, with what they took. */
 async function load(service, { request }, duration = seconds) {
   const before = { cpu: service.cpu(), at: Date.now() };
   const setupRequest = (call) => {
     const { user, method, path, body } = request();
-    const headers = { 'x-user-id': user, ...(body && { 'content-type': 'application/json' }) };
+    const headers = {
+      ...(user && { 'x-user-id': user }),
+      ...(body && { 'content-type': 'application/json' }),
+    };
     return { ...call, method, path, headers, body: body && JSON.stringify(body) };
   };
   const result = await autocannon({
@@ -181,7 +192,7 @@ const medians = (rounds) =>
     Object.keys(rounds[0]).map((name) => [name, median(rounds.map((round) => round[name]))]),
   );
 
-async function compare(postgres, service) {
+async function compare(postgres, service, bare) {
   const scripts = floors(SESSIONS);
   const names = options.only?.split(',') ?? Object.keys(CASES);
   const rounds = Object.fromEntries(names.map((name) => [name, []]));
@@ -196,21 +207,41 @@ async function compare(postgres, service) {
         seconds,
         CONNECTIONS,
       );
+      const bareRate = BARE[name] ? (await load(bare, { request: BARE[name] })).rate : 0;
       const measured = await load(service, CASES[name]);
       rounds[name].push({
         ...measured,
         rate: measured.rate * unit,
         floor: floorRate * unit,
         own: ownRate * unit,
+        bare: bareRate,
       });
     }
   }
-  console.log('\n| case | /s | p50 ms | p99 ms | CPU | floor /s | own SQL /s | of the floor | to reach |');
-  console.log('|---|---|---|---|---|---|---|---|---|');
+  const heads = [
+    'case',
+    '/s',
+    'p50 ms',
+    'p99 ms',
+    'CPU',
+    'floor /s',
+    'own SQL /s',
+    'bare /s',
+    'of the floor',
+    'to reach',
+  ];
+  console.log(`\n| ${[...heads, 'of bare'].join(' | ')} |\n|${'---|'.repeat(heads.length + 1)}`);
   for (const name of names) {
-    const { rate, p50, p99, cpu, floor, own } = medians(rounds[name]);
+    const { rate, p50, p99, cpu, floor, own, bare: bareRate } = medians(rounds[name]);
     const cells = [name, Math.round(rate), p50, p99, cpu.toFixed(2), Math.round(floor), Math.round(own)];
-    console.log(`| ${[...cells, (rate / floor).toFixed(2), CASES[name].goal ?? ''].join(' | ')} |`);
+    const ratios = [
+      (rate / floor).toFixed(2),
+      CASES[name].goal ?? '',
+      bareRate && (rate / bareRate).toFixed(2),
+    ];
+    console.log(
+      `| ${[...cells, Math.round(bareRate) || '', ...ratios].map((cell) => cell || '').join(' | ')} |`,
+    );
   }
   console.log(`\npeak memory of the service: ${Math.round(service.peakMemory())} MB`);
 }
@@ -229,7 +260,7 @@ async function grow(postgres, service, sizes) {
     const more = Math.max(1, size - (index === 0 ? 0 : there));
     await addMessages(postgres, `id = '${id}'`, more);
     await postgres.query('update sessions set message_count = $1 where id = $2', [more, id]);
-    there = index === 0 ? size : size;
+    there = size;
     const path = `/api/v1/sessions/${id}/messages`;
     const append = await load(service, {
       request: () => ({ user: 'grower', method: 'POST', path, body: message }),
@@ -247,6 +278,7 @@ async function grow(postgres, service, sizes) {
 
 const postgres = await startPostgres(5717);
 let service;
+let bare;
 try {
   for (const name of [
     'server_version',
@@ -266,9 +298,11 @@ try {
   console.log(
     `Node ${process.version}, ${CONNECTIONS} connections, ${options.rounds} rounds of ${seconds} s, medians`,
   );
-  await compare(postgres, service);
+  bare = await startBare(postgres.url, 8718, SESSIONS);
+  await compare(postgres, service, bare);
   if (options.growth) await grow(postgres, service, options.growth.split(',').map(Number));
 } finally {
   await service?.stop();
+  await bare?.stop();
   await postgres.stop();
 }

@@ -1,26 +1,31 @@
-// The built service as a process of its own, and what it used while it was measured.
+// A server as a process of its own, and what it used while it was measured.
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-export const KEY = 'benchmark-key-0123456789';
-
-export async function startService(databaseUrl, port) {
+/** The built service. */
+export function startService(databaseUrl, port) {
   execFileSync(process.execPath, ['scripts/build-if-stale.mjs'], { stdio: 'inherit' });
-  const env = { PATH: process.env.PATH, DATABASE_URL: databaseUrl, PORT: String(port), LOG_LEVEL: 'warn' };
-  const child = spawn(process.execPath, ['dist/src/main.js'], {
-    env: { ...env, SERVICE_API_KEYS: `bench:${KEY}` },
+  const env = { DATABASE_URL: databaseUrl, PORT: String(port), LOG_LEVEL: 'warn' };
+  return start(['dist/src/main.js'], env, port, '/health/ready');
+}
+
+/** Fastify and a pool of connections, and nothing else. */
+export const startBare = (databaseUrl, port, sessions) =>
+  start(['bench/bare.mjs', databaseUrl, String(port), String(sessions)], {}, port, '/get');
+
+async function start(args, env, port, readyPath) {
+  const child = spawn(process.execPath, args, {
+    env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const url = `http://127.0.0.1:${port}`;
-  for (const begun = Date.now(); ; ) {
-    if (child.exitCode !== null || Date.now() - begun > 30_000) throw new Error('the service did not start');
-    if (
-      await fetch(`${url}/health/ready`).then(
-        (answer) => answer.ok,
-        () => false,
-      )
-    )
-      break;
+  const isReady = () =>
+    fetch(url + readyPath).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+  for (const begun = Date.now(); !(await isReady()); ) {
+    if (child.exitCode !== null || Date.now() - begun > 30_000) throw new Error(`${args[0]} did not start`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return {

@@ -7,11 +7,23 @@ import { EventClock1763942400000 } from '../../migrations/1763942400000-event-cl
 
 const INT8 = 20;
 const NUMERIC = 1700;
+const TIMESTAMPTZ = 1184;
+
+let last = { text: '', time: new Date(0) };
+const parseTime = pg.types.getTypeParser(TIMESTAMPTZ);
+
+/** Rows written together have the same time. */
+function timeOf(text: string): Date {
+  if (text !== last.text) last = { text, time: parseTime(text) as Date };
+  return last.time;
+}
 
 /** Counters stay below 2^53 and money is a JSON number, so both are read as numbers. */
 const types = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-    oid === INT8 || oid === NUMERIC ? Number : pg.types.getTypeParser(oid, format),
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => {
+    if (oid === INT8 || oid === NUMERIC) return Number;
+    return oid === TIMESTAMPTZ ? timeOf : pg.types.getTypeParser(oid, format);
+  },
 };
 
 /** In the order of their making; TypeORM keeps what has run in the table `migrations`. */

@@ -46,10 +46,8 @@ export class SessionListRepository {
       order by ${COLUMNS[column].sql} ${direction}, s.key ${direction}
       limit ${add(page.limit + 1)} offset ${add(page.offset ?? 0)}`;
     const bytes = add(pageBytes(page.offset !== null));
-    return this.database.query(
-      { text: boundedPage(text, `sorted_by ${direction}, key ${direction}`, bytes) },
-      values,
-    );
+    const paged = boundedPage(text, `sorted_by ${direction}, key ${direction}`, bytes);
+    return this.database.query({ name: nameOf(request), text: paged }, values);
   }
 
   /** How many match, counted up to the cap. */
@@ -60,6 +58,20 @@ export class SessionListRepository {
     return { count: Math.min(row!.count, COUNT_CAP), capped: row!.count > COUNT_CAP };
   }
 }
+
+/** Only what is asked without filters, by nearly everybody, has a name: there are too many other texts to keep them all. */
+function nameOf({ query, user, page }: ListRequest): string | undefined {
+  const { order, shared_with_me, include_deleted, ...filters } = query;
+  if (FILTERS.some((filter) => filters[filter] !== undefined)) return undefined;
+  const whose = user === null ? 'all' : shared_with_me ? 'shared' : 'own';
+  const parts = [order, whose, include_deleted ? 'deleted' : '', page.after ? 'after' : ''];
+  return `sessions.list ${parts.join(' ').trim()}`;
+}
+
+const FILTERS = [
+  ...['status', 'agent_id', 'client_id', 'session_type', 'runtime_backend', 'tags', 'q', 'metadata'],
+  ...['created_after', 'created_before', 'active_after', 'active_before'],
+] as const satisfies (keyof SessionsQuery)[];
 
 type Add = (value: unknown) => string;
 
