@@ -6,8 +6,10 @@ import { readFileSync } from 'node:fs';
 export function startService(databaseUrl, port) {
   execFileSync(process.execPath, ['scripts/build-if-stale.mjs'], { stdio: 'inherit' });
   const env = { DATABASE_URL: databaseUrl, PORT: String(port), LOG_LEVEL: 'warn' };
-  return start(['dist/src/main.js'], env, port, '/health/ready');
+  return start(asNpmStarts(), env, port, '/health/ready');
 }
+
+const asNpmStarts = () => JSON.parse(readFileSync('package.json', 'utf8')).scripts.start.split(' ').slice(1);
 
 /** Fastify and a pool of connections, and nothing else. */
 export const startBare = (databaseUrl, port, sessions) =>
@@ -25,7 +27,8 @@ async function start(args, env, port, readyPath) {
       () => false,
     );
   for (const begun = Date.now(); !(await isReady()); ) {
-    if (child.exitCode !== null || Date.now() - begun > 30_000) throw new Error(`${args[0]} did not start`);
+    if (child.exitCode !== null || Date.now() - begun > 30_000)
+      throw new Error(`${args.join(' ')} did not start`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return {
