@@ -8,6 +8,7 @@ import { FeedModule } from './feed/feed.module.js';
 import { CallerGuard } from './http/caller.guard.js';
 import { LOG } from './http/log.js';
 import { ValidationPipe } from './http/validation.pipe.js';
+import { MemoryModule } from './memory/memory.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { RetentionModule } from './retention/retention.module.js';
@@ -40,6 +41,7 @@ export class AppModule {
         EventsModule,
         SessionsModule,
         MessagesModule,
+        MemoryModule,
         FeedModule,
         StatsModule,
         RetentionModule,

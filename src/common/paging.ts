@@ -48,16 +48,15 @@ export function decodeCursor<Key>(cursor: string, scope: unknown, isKey: (key: u
   return parts[1];
 }
 
-/** The key in a cursor through what one session has: the session's own key, and the number of the last row. */
-export type InSession = [session: number, n: number];
+/** The key in a cursor through what one thing has: that thing's own key, and the number of the last row. */
+export type Within = [owner: number, n: number];
 
 export const isPair = (key: unknown): key is [number, number] =>
   Array.isArray(key) && key.length === 2 && key.every((part) => Number.isSafeInteger(part) && part >= 0);
 
-/** @throws DomainError `invalid_cursor` when the id has passed to another session, whose rows are numbered anew */
-export function checkSession(after: InSession | null, session: number): void {
-  if (after && after[0] !== session)
-    throw badCursor('The cursor belongs to an earlier session with this id.');
+/** @throws DomainError `invalid_cursor` when the id has passed to another, whose rows are numbered anew */
+export function checkOwner(after: Within | null, owner: number): void {
+  if (after && after[0] !== owner) throw badCursor('The cursor belongs to what had this id before.');
 }
 
 /** A page read by cursor holds at most so many bytes of documents: it is shorter then, never empty. */

@@ -4,6 +4,7 @@ import { InitialSchema1763683200000 } from '../../migrations/1763683200000-initi
 import { Lifecycle1763769600000 } from '../../migrations/1763769600000-lifecycle.js';
 import { ServiceTotals1763856000000 } from '../../migrations/1763856000000-service-totals.js';
 import { EventClock1763942400000 } from '../../migrations/1763942400000-event-clock.js';
+import { Memory1764028800000 } from '../../migrations/1764028800000-memory.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -32,6 +33,7 @@ const MIGRATIONS = [
   Lifecycle1763769600000,
   ServiceTotals1763856000000,
   EventClock1763942400000,
+  Memory1764028800000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

@@ -1,12 +1,12 @@
 import { Column, Entity, Generated, Index, PrimaryColumn } from 'typeorm';
 import type { JsonObject } from '../common/json.js';
 
-/** What happened to a session. `seq` has no gaps in its session; (`tx`, `position`) orders the stream of all. */
+/** What happened to a session, or to what is kept for a user. `seq` has no gaps in either; (`tx`, `position`) orders the stream of all. */
 @Entity('events')
 @Index('events_stream', ['tx', 'position'])
 export class Event {
   @PrimaryColumn('bigint', { primaryKeyConstraintName: 'events_pkey' })
-  session_key!: number;
+  aggregate_key!: number;
 
   @PrimaryColumn('bigint', { primaryKeyConstraintName: 'events_pkey' })
   seq!: number;

@@ -5,11 +5,13 @@ import { EventClockRow } from './event-clock.entity.js';
 import { EventClock } from './event-clock.js';
 import { EventsRepository } from './events.repository.js';
 import { StreamPosition } from './stream-position.entity.js';
+import { User } from './user.entity.js';
+import { Users } from './users.js';
 
 /** What happened, numbered: written in the transaction of each change. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Event, StreamPosition, EventClockRow])],
-  providers: [EventsRepository, EventClock],
-  exports: [EventsRepository],
+  imports: [TypeOrmModule.forFeature([Event, StreamPosition, EventClockRow, User])],
+  providers: [EventsRepository, Users, EventClock],
+  exports: [EventsRepository, Users],
 })
 export class EventsModule {}

@@ -15,7 +15,7 @@ export class EventsRepository {
 
 const PURGE = statement(
   'events.purge',
-  `delete from events where session_key = $1 and seq in
-     (select seq from events where session_key = $1 and event_type <> 'session.purged' limit $2)
+  `delete from events where aggregate_key = $1 and seq in
+     (select seq from events where aggregate_key = $1 and event_type <> 'session.purged' limit $2)
    returning 1`,
 );

@@ -38,10 +38,10 @@ export const settledAfter = (e: string, tx: string, position: string) => `
 
 /**
  * SQL that inserts events.
- * @param source a query that yields `session_key, seq, event_type, payload (jsonb), tx, created_at` in order of seq
+ * @param source a query that yields `aggregate_key, seq, event_type, payload (jsonb), tx, created_at` in order of seq
  */
 export const insertEvents = (source: string) => `
-  insert into events (session_key, seq, event_type, payload, tx, created_at)
+  insert into events (aggregate_key, seq, event_type, payload, tx, created_at)
   ${source}`;
 
 /**

@@ -3,14 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import { verify } from '../access/verify.js';
 import type { Caller } from '../common/caller.js';
 import { DomainError } from '../common/errors.js';
-import {
-  checkSession,
-  cutPage,
-  decodeCursor,
-  encodeCursor,
-  type InSession,
-  isPair,
-} from '../common/paging.js';
+import { checkOwner, cutPage, decodeCursor, encodeCursor, isPair, type Within } from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { Operation } from '../http/operation.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
@@ -53,9 +46,9 @@ export class FeedController {
     const after = cursor ? cursor[1] : seqIn(query.after);
     const { header, rows } = await this.feed.findOfSession(id, caller.userId, after, limit);
     const { header_key: session } = verify(header, 'read', true);
-    checkSession(cursor, session);
+    checkOwner(cursor, session);
     const cut = cutPage(counted(rows), limit, ({ seq }) =>
-      encodeCursor([STREAM, id], [session, seq] satisfies InSession),
+      encodeCursor([STREAM, id], [session, seq] satisfies Within),
     );
     return { events: cut.rows.map(toView), limit, next_cursor: cut.next, has_more: cut.next !== null };
   }

@@ -68,10 +68,10 @@ const OF_SESSION = statement(
   `with header as (
      select s.key, s.id, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role
      from sessions s where s.id = $1 and s.purged_at is null)
-   select header.key as header_key, header.status, header.role, header.id as aggregate_id, page.*
+   select header.key as header_key, header.status, header.role, 'session' as aggregate_type, header.id as aggregate_id, page.*
    from header left join lateral (
      select ${COLUMNS} from events e
-     where e.session_key = header.key and e.seq > $4::bigint and header.role = any($3::text[])
+     where e.aggregate_key = header.key and e.seq > $4::bigint and header.role = any($3::text[])
      order by e.seq limit $5::int) page on true
    order by page.seq`,
 );
@@ -83,9 +83,12 @@ const lookedAt = (columns: string) => `
 const OF_ALL = statement(
   'feed.ofAll',
   `with page as materialized (
-     select e.*, case when e.event_type = 'session.purged' then e.payload ->> 'session_id' else s.id end as aggregate_id
-     from (${lookedAt(`${COLUMNS}, e.session_key`)}) e left join sessions s on s.key = e.session_key
+     select e.*, case when u.key is null then 'session' else 'user' end as aggregate_type,
+       case when e.event_type = 'session.purged' then e.payload ->> 'session_id' else coalesce(s.id, u.id) end as aggregate_id
+     from (${lookedAt(`${COLUMNS}, e.aggregate_key`)}) e
+       left join sessions s on s.key = e.aggregate_key left join users u on u.key = e.aggregate_key
      where case
+       when u.key is not null then $3::text is null or u.id = $3
        when $3::text is null then e.event_type = 'session.purged' or s.purged_at is null and s.key is not null
        else s.purged_at is null and (${roleIn('s', '$3')}) is not null end
      order by e.tx, e.position limit $4::int

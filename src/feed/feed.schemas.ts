@@ -7,7 +7,7 @@ const eventView = z
   .strictObject({
     event_id: z.uuid(),
     event_type: z.string(),
-    aggregate_type: z.enum(['session']),
+    aggregate_type: z.enum(['session', 'user']),
     aggregate_id: z.string(),
     seq: z.int().min(1).meta({ description: 'without gaps in its aggregate' }),
     payload: z
@@ -52,13 +52,13 @@ export const eventsQuery = z.strictObject({
 });
 export type EventsQuery = z.output<typeof eventsQuery>;
 
-export type EventRow = Event & { aggregate_id: string; found: number };
+export type EventRow = Event & { aggregate_type: 'session' | 'user'; aggregate_id: string; found: number };
 
 /** An event as the API shows it. */
 export const toView = (row: EventRow) => ({
   event_id: row.event_id,
   event_type: row.event_type,
-  aggregate_type: 'session' as const,
+  aggregate_type: row.aggregate_type,
   aggregate_id: row.aggregate_id,
   seq: row.seq,
   payload: row.payload,

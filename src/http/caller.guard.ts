@@ -36,10 +36,18 @@ export class CallerGuard implements CanActivate {
     if (scope === undefined || !request.caller.scopes.has(scope)) {
       throw forbidden(`The key lacks the scope ${scope}.`);
     }
+    if (operation?.ofUser) checkUser(request);
     request.operation = operation;
     refuseUndeclared(request, context.getClass(), context.getHandler());
     return true;
   }
+}
+
+/** What is kept for one user is no other user's; told before what is wrong with the request. */
+function checkUser({ params, caller }: FastifyRequest): void {
+  const { user_id } = params as { user_id: string };
+  if (caller!.userId !== null && caller!.userId !== user_id)
+    throw forbidden('A user reaches what is his own only.');
 }
 
 /** The caller, as a parameter of a route. */

@@ -13,6 +13,8 @@ export interface OperationSpec {
   scope: Scope | null;
   /** what the caller's role in the session of the path must allow; absent: no session in the path */
   permission?: string;
+  /** the path names a user: he himself may, and services */
+  ofUser?: boolean;
   /** reaches deleted sessions too */
   seesDeleted?: boolean;
   /** status → schema of the answer, null for no content; the first is the ordinary one */

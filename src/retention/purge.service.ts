@@ -4,6 +4,7 @@ import { Database } from '../database/database.js';
 import { EventsRepository } from '../events/events.repository.js';
 import { IdempotencyService } from '../idempotency/idempotency.service.js';
 import { Sweeps } from '../jobs/sweeps.js';
+import { MemoryWritesRepository } from '../memory/memory-writes.repository.js';
 import { MessagesRepository } from '../messages/messages.repository.js';
 import { CheckpointsRepository } from '../sessions/checkpoints.repository.js';
 import { SessionsRepository } from '../sessions/sessions.repository.js';
@@ -19,6 +20,7 @@ export class PurgeService implements OnModuleInit {
     private readonly sessions: SessionsRepository,
     private readonly checkpoints: CheckpointsRepository,
     private readonly messages: MessagesRepository,
+    private readonly memory: MemoryWritesRepository,
     private readonly members: MembersRepository,
     private readonly events: EventsRepository,
     private readonly idempotency: IdempotencyService,
@@ -35,7 +37,7 @@ export class PurgeService implements OnModuleInit {
     return this.database.run(async () => {
       const key = await this.sessions.lockPurged();
       if (key === null) return false;
-      for (const room of [this.messages, this.checkpoints, this.members, this.events]) {
+      for (const room of [this.messages, this.checkpoints, this.memory, this.members, this.events]) {
         if (await room.purge(key, BATCH)) return true;
       }
       await this.sessions.remove(key);

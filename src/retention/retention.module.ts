@@ -3,13 +3,22 @@ import { AccessModule } from '../access/access.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
+import { MemoryModule } from '../memory/memory.module.js';
 import { MessagesModule } from '../messages/messages.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { PurgeService } from './purge.service.js';
 
 /** Forgetting: the purge of what was deleted for good. */
 @Module({
-  imports: [SessionsModule, MessagesModule, AccessModule, EventsModule, IdempotencyModule, JobsModule],
+  imports: [
+    SessionsModule,
+    MessagesModule,
+    MemoryModule,
+    AccessModule,
+    EventsModule,
+    IdempotencyModule,
+    JobsModule,
+  ],
   providers: [PurgeService],
 })
 export class RetentionModule {}

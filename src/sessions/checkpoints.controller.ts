@@ -3,7 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from '../common/caller.js';
 import { pageRequest, pageView } from '../common/page-request.js';
-import { checkSession, cutPage, encodeCursor, type InSession, isPair } from '../common/paging.js';
+import { checkOwner, cutPage, encodeCursor, isPair, type Within } from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
@@ -66,8 +66,8 @@ export class CheckpointsController {
     const scope = ['checkpoints', id];
     const page = pageRequest(query, DEFAULT_LIMIT, scope, isPair);
     const { session, rows } = await this.checkpoints.page(id, page.after?.[1] ?? null, page.limit, caller);
-    checkSession(page.after, session);
-    const cut = cutPage(rows, page.limit, ({ n }) => encodeCursor(scope, [session, n] satisfies InSession));
+    checkOwner(page.after, session);
+    const cut = cutPage(rows, page.limit, ({ n }) => encodeCursor(scope, [session, n] satisfies Within));
     return { checkpoints: cut.rows.map(toView), ...pageView(page, cut) };
   }
 

@@ -15,6 +15,7 @@ import {
   QUEUE,
   REMOVE,
   save,
+  TELL,
 } from './sessions.sql.js';
 
 /** Stands for the database's clock in a change. */
@@ -122,6 +123,11 @@ export class SessionsRepository {
     const detailSets = assignments({ ...details, updated_at: NOW }, values);
     const [saved] = await this.database.query<SessionRow>({ text: save(sets, detailSets) }, values);
     return saved!;
+  }
+
+  /** Writes events of a session that this transaction holds. */
+  async tell(key: number, events: NewEvent[]): Promise<void> {
+    await this.database.query(TELL, [key, JSON.stringify(events)]);
   }
 
   /** Deletes for good: gone for every reader, the id free; the rows are removed by the purge. */

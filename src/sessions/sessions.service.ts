@@ -36,6 +36,11 @@ export class SessionsService {
     return verify(await this.sessions.lock(id, caller.userId), permission);
   }
 
+  /** Writes events of a locked session, for what hangs on it. */
+  tell(key: number, events: NewEvent[]): Promise<void> {
+    return this.sessions.tell(key, events);
+  }
+
   /** Whether the caller may do this to the session; told before what is wrong with his input. */
   async check(id: string, caller: Caller, permission: Permission, deletedToo: boolean): Promise<void> {
     verify(await this.sessions.find(id, caller.userId), permission, deletedToo);

@@ -79,6 +79,14 @@ export const save = (sets: string, detailSets: string) => `
   s as (select * from changed)
   select ${sessionColumns('$2')} from s join d on d.key = s.key`;
 
+/** Events of a session that changes nothing in its row but their numbers. */
+export const TELL = statement(
+  'sessions.tell',
+  `with s as (
+     update sessions s set ${numberEvents('s', 'jsonb_array_length($2::jsonb)')} where s.key = $1 returning s.*
+   ) ${insertEventList('s', '$2')}`,
+);
+
 export const MOST_RECENT = statement(
   'sessions.mostRecent',
   `select s.id from sessions s

@@ -17,6 +17,7 @@ export class UserSessionsController {
     id: 'listUserSessions',
     summary: 'List the sessions of one user',
     scope: 'sessions:read',
+    ofUser: true,
     answers: { 200: sessionsPage },
     refusals: { 400: ['invalid_cursor'], 413: ['page_too_large'] },
   })

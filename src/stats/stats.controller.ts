@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { Caller } from '../common/caller.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { Operation } from '../http/operation.js';
+import { MemoryService } from '../memory/memory.service.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { serviceStats, sessionSummary, toStats, toSummary } from './stats.schemas.js';
@@ -13,6 +14,7 @@ import { TotalsService } from './totals.service.js';
 export class StatsController {
   constructor(
     private readonly sessions: SessionsService,
+    private readonly memory: MemoryService,
     private readonly totals: TotalsService,
   ) {}
 
@@ -37,6 +39,7 @@ export class StatsController {
     answers: { 200: sessionSummary },
   })
   async ofSession(@Param('session_id', { schema: sessionId }) id: string, @CurrentCaller() caller: Caller) {
-    return toSummary(await this.sessions.get(id, caller));
+    const session = await this.sessions.get(id, caller);
+    return toSummary(session, await this.memory.isKept(session.key));
   }
 }

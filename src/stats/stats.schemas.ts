@@ -52,8 +52,8 @@ export const serviceStats = z
     },
   });
 
-/** A session in figures. Nothing has memory before there is a room that keeps it. */
-export const toSummary = (row: SessionRow) =>
+/** A session in figures. */
+export const toSummary = (row: SessionRow, hasMemory: boolean) =>
   withOlderSessionNames({
     session_id: row.id,
     user_id: row.user_id,
@@ -62,7 +62,7 @@ export const toSummary = (row: SessionRow) =>
     message_count: row.message_count,
     total_tokens: row.total_tokens,
     total_cost: row.total_cost,
-    has_memory: false,
+    has_memory: hasMemory,
     duration_seconds: (row.last_activity_at.getTime() - row.created_at.getTime()) / 1000,
     created_at: row.created_at.toISOString(),
     last_activity_at: row.last_activity_at.toISOString(),

@@ -80,7 +80,7 @@ const WAIT_FOR_POSITION = statement('totals.waitForPosition', position);
 
 const page = (which: string) => `
    with page as (
-     select e.session_key, e.tx, e.position, e.created_at from events e
+     select e.aggregate_key as session_key, e.tx, e.position, e.created_at from events e
      where ${which}
      order by e.tx, e.position limit $3::int)
    select coalesce(array_agg(distinct session_key)::text[]::float8[], '{}') as keys, count(*)::int as count,

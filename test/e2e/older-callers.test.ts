@@ -91,6 +91,25 @@ describe('a caller of 003, through its gateway', () => {
     expect(body).toMatchObject({ messages: [hello, reply], total: 2, page: 1, page_size: 100 });
   });
 
+  test('writes memory, and reads it', async () => {
+    const memory = {
+      memory_type: 'conversation',
+      content: 'User prefers concise technical explanations. Assistant should focus on code examples.',
+      metadata: { category: 'preferences', importance: 'high' },
+    };
+    const { status, body } = await user.post(`/api/v1/sessions/${id}/memory`, memory, json);
+    expect(status).toBe(201);
+    const made = {
+      ...memory,
+      session_id: id,
+      user_id: USER,
+      memory_id: expect.any(String),
+      created_at: time,
+    };
+    expect(body).toMatchObject(made);
+    expect((await user.get(`/api/v1/sessions/${id}/memory`)).body.entries).toEqual([body]);
+  });
+
   test('gets the summary', async () => {
     expect((await user.get(`/api/v1/sessions/${id}/summary`)).body).toMatchObject({
       ...{
@@ -101,7 +120,7 @@ describe('a caller of 003, through its gateway', () => {
         total_tokens: 22,
         total_cost: 0.0022,
       },
-      ...{ is_active: true, created_at: time, last_activity: time },
+      ...{ has_memory: true, is_active: true, created_at: time, last_activity: time },
     });
   });
 
@@ -130,10 +149,24 @@ describe('a caller of 003, through its gateway', () => {
     expect((await user.get(`/api/v1/sessions/${id}`)).status).toBe(404);
     expect((await user.get(`/api/v1/sessions/${id}?include_deleted=true`)).status).toBe(200);
   });
+});
 
-  test.todo(
-    'writes and reads memory (POST and GET …/memory): with the memory room; has_memory is false until then',
-  );
+describe('a caller of 002, a platform whose model keeps facts', () => {
+  const facts = { allergies: ['penicillin'], medications: [{ name: 'lisinopril', dosage: '10mg' }] };
+
+  test('saves them by key, and gets all of them as they went in', async () => {
+    const place = '/api/v1/users/patient-123/memory';
+    for (const [key, value] of Object.entries(facts)) {
+      expect((await open.api.put(`${place}/${key}`, { value })).status).toBe(201);
+    }
+    expect((await open.api.get(`${place}?view=map`)).body.memories).toEqual(facts);
+    expect((await open.api.delete(`${place}/allergies`)).status).toBe(204);
+    expect((await open.api.get(`${place}?view=map`)).body.memories).toEqual({
+      medications: facts.medications,
+    });
+    expect((await open.api.delete(place)).body).toEqual({ deleted: 1 });
+    expect((await open.api.get(`${place}?view=map`)).body.memories).toEqual({});
+  });
 });
 
 describe('a caller of 004, an agent', () => {

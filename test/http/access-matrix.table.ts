@@ -116,6 +116,28 @@ const MIXED_EDITS: Entry[] = EDITS.flatMap((operation) => [
 
 const message = { role: 'user', content: 'Hello' };
 
+/** The same routes for a user's memory and for a session's; what is made for a cell is kept under `k`. */
+const MEMORY = (['User', 'Session'] as const).flatMap((whose) => {
+  const [reads, writes] = whose === 'User' ? (['named', 'named'] as const) : (['viewer', 'editor'] as const);
+  const ofUser = ({ owner }: Cell) => (whose === 'User' ? { user_id: owner } : {});
+  const params = (cell: Cell) => ({ ...ofUser(cell), key: 'k' }) as Record<string, string>;
+  const place = (cell: Cell) => ofUser(cell) as Record<string, string>;
+  return [
+    entry(`list${whose}Memory`, '', reads, { params: place }),
+    entry(`list${whose}Memory`, 'as a map', reads, { params: place, query: () => ({ view: 'map' }) }),
+    entry(`get${whose}Memory`, '', reads, { params }),
+    entry(`list${whose}MemoryHistory`, '', reads, { params }),
+    entry(`add${whose}Memory`, '', writes, {
+      params: place,
+      body: () => ({ memory_type: 'x', content: 'y' }),
+    }),
+    entry(`save${whose}Memory`, '', writes, { params, body: () => ({ value: 2 }) }),
+    entry(`patch${whose}Memory`, '', writes, { params, body: () => ({ value: 2 }) }),
+    entry(`delete${whose}Memory`, '', writes, { params }),
+    entry(`clear${whose}Memory`, '', writes, { params: place }),
+  ];
+});
+
 /** How each operation is validly asked, and the least that may. An operation with several entries has several rows. */
 export const tableFor = (known: (operation: string, field: string) => boolean): Entry[] => [
   entry('getHealth', '', 'anyone'),
@@ -173,6 +195,7 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('recoverSession', 'crashed', 'editor', { state: 'crashed' }),
   entry('recoverSession', 'active already', 'editor'),
   entry('saveCheckpoint', '', 'editor', { body: () => ({ checkpoint: { step: 2 } }) }),
+  ...MEMORY,
   entry('listCheckpoints', '', 'viewer'),
   entry('getCheckpoint', '', 'viewer', { params: () => ({ n: '1' }) }),
 

@@ -144,6 +144,9 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
     }),
   );
   await ok(key.post(`${at}/messages`, { message_id: cell.message, role: 'user', content: 'Hello' }));
+  if (entry.operation.includes('Memory')) {
+    for (const place of [at, `/api/v1/users/${owner}`]) await ok(key.put(`${place}/memory/k`, { value: 1 }));
+  }
   if (entry.state === 'deleted') await ok(key.delete(at));
   else if (entry.state && entry.state !== 'active') await ok(key.patch(at, { status: entry.state }));
   await service.database.pool.query(
@@ -186,7 +189,9 @@ async function everythingAbout({ session, owner, caller }: Cell) {
     `select to_jsonb(s) as session, to_jsonb(d) as details,
        (select json_agg(m order by m.seq) from messages m where m.session_key = s.key) as messages,
        (select count(*) from checkpoints c where c.session_key = s.key) as checkpoints,
-       (select count(*) from events e where e.session_key = s.key) as events,
+       (select count(*) from events e where e.aggregate_key = s.key) as events,
+       (select json_agg(e order by e.key) from memory_entries e
+        where e.space_key in (s.key, (select key from users u where u.id = $2))) as memory,
        (select json_agg(m order by m.user_id) from members m where m.session_key = s.key) as members,
        (select count(*) from sessions o where o.user_id in ($2, $3)) as sessions
      from sessions s join session_details d using (key) where s.id = $1`,

@@ -483,7 +483,7 @@ describe('the events of all sessions', () => {
     try {
       const { session_id: foreign } = await create(crowded.api.as(fresh()));
       await crowded.database.pool.query(
-        `insert into events (session_key, seq, event_type, payload, tx, created_at)
+        `insert into events (aggregate_key, seq, event_type, payload, tx, created_at)
          select key, n, 'message.appended', '{}', event_tx, now() from sessions, generate_series(1000, 25000) n where id = $1`,
         [foreign],
       );
@@ -657,9 +657,9 @@ describe('the events of all sessions', () => {
     await app.app.get(Sweeps, { strict: false }).run();
     await check();
     const { rows } = await app.database.pool.query(
-      `select (select count(*)::int from messages m where m.session_key = e.session_key) as messages,
-              (select count(*)::int from members m where m.session_key = e.session_key) as members,
-              (select count(*)::int from sessions s where s.key = e.session_key) as sessions
+      `select (select count(*)::int from messages m where m.session_key = e.aggregate_key) as messages,
+              (select count(*)::int from members m where m.session_key = e.aggregate_key) as members,
+              (select count(*)::int from sessions s where s.key = e.aggregate_key) as sessions
        from events e where e.payload ->> 'session_id' = $1`,
       [id],
     );

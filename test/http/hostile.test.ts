@@ -537,6 +537,11 @@ async function makeSession(
   });
   expect(second.status).toBe(201);
   expect((await key.post(`/api/v1/sessions/${body.session_id}/messages`, { messages })).status).toBe(201);
+  for (const place of [`/api/v1/sessions/${body.session_id}`, `/api/v1/users/${body.user_id}`]) {
+    for (const value of [1, 2, content])
+      expect((await key.put(`${place}/memory/x`, { value })).status).toBeLessThan(300);
+    await key.put(`${place}/memory/y`, { value: content });
+  }
 }
 
 async function seed(): Promise<void> {
@@ -569,7 +574,8 @@ async function prepareStatements(): Promise<void> {
   const { rows } = await service.database.pool.query<{ name: string; key: string | null }>(
     `select t.tablename as name, (select column_name from information_schema.columns c
        where c.table_schema = 'public' and c.table_name = t.tablename
-         and column_name in ('session_key', 'key') and data_type = 'bigint' limit 1) as key
+         and (column_name in ('session_key', 'aggregate_key', 'space_key')
+           or column_name = 'key' and t.tablename in ('sessions', 'session_details', 'memory_spaces')) limit 1) as key
      from pg_tables t where t.schemaname = 'public' order by tablename = 'sessions', 1`,
   );
   expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining(['sessions', 'messages', 'events']));

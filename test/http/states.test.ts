@@ -51,6 +51,7 @@ async function make(state: State): Promise<string> {
     ...{ ...FIELDS[state], status: 'active' },
   });
   expectOk(await api.post(at(session_id, '/messages'), { ...message, message_id: 'm' }), 201);
+  expectOk(await api.put(at(session_id, '/memory/k'), { value: 1 }), 201);
   if (state === 'archived') expectOk(await api.post(at(session_id, '/archive')));
   if (state === 'deleted') expectOk(await api.delete(at(session_id)));
   await silence(app.database, session_id, 3600);
@@ -93,6 +94,22 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
   ],
   ['patchSession', (id) => api.patch(at(id), { title: 'U' }), READ],
   ['replaceSessionFields', (id) => api.put(at(id), { title: 'U' }), READ],
+  ['listSessionMemory', (id) => api.get(at(id, '/memory')), READ],
+  ['getSessionMemory', (id) => api.get(at(id, '/memory/k')), READ],
+  ['listSessionMemoryHistory', (id) => api.get(at(id, '/memory/k/history')), READ],
+  [
+    'addSessionMemory',
+    (id) => api.post(at(id, '/memory'), { memory_type: 'x', content: 'y' }),
+    row(GONE, '201', '201', GONE, '201', '201'),
+  ],
+  ['saveSessionMemory', (id) => api.put(at(id, '/memory/k'), { value: 2 }), READ],
+  ['patchSessionMemory', (id) => api.patch(at(id, '/memory/k'), { value: 2 }), READ],
+  [
+    'deleteSessionMemory',
+    (id) => api.delete(at(id, '/memory/k')),
+    row(GONE, '204', '204', GONE, '204', '204'),
+  ],
+  ['clearSessionMemory', (id) => api.delete(at(id, '/memory')), READ],
   ['archiveSession', (id) => api.post(at(id, '/archive')), READ],
   ['restoreSession', (id) => api.post(at(id, '/restore')), ALWAYS],
   ['pauseSession', (id) => api.post(at(id, '/pause')), row(GONE, NO_WAY, NO_WAY, GONE, '200', NO_WAY)],

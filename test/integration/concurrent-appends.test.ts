@@ -22,9 +22,9 @@ async function inspect(id: string) {
             (select coalesce(sum(tokens_used), 0)::int from m) as tokens,
             (select coalesce(sum(cost_usd), 0)::text from m) as cost,
             s.message_count::int, s.total_tokens::int, s.total_cost::text, s.event_seq::int,
-            (select count(*)::int from events e where e.session_key = s.key) as events,
-            (select count(*)::int from events e where e.session_key = s.key
-               and e.tx < (select max(b.tx) from events b where b.session_key = s.key and b.seq < e.seq)) as events_backwards
+            (select count(*)::int from events e where e.aggregate_key = s.key) as events,
+            (select count(*)::int from events e where e.aggregate_key = s.key
+               and e.tx < (select max(b.tx) from events b where b.aggregate_key = s.key and b.seq < e.seq)) as events_backwards
      from sessions s where s.id = $1`,
     [id],
   );

@@ -51,7 +51,7 @@ async function load(): Promise<void> {
         to_json(repeat('lorem ipsum ', 20)), 'chat', '{}', 250, now() - interval '60 days' + n * interval '1 second'
       from generate_series(1, ${count}) n`,
     ),
-    `insert into events (session_key, seq, event_type, payload, tx, created_at)
+    `insert into events (aggregate_key, seq, event_type, payload, tx, created_at)
      select 1000001, n, 'message.appended', '{}', 3, now() from generate_series(1, 200000) n`,
     `insert into members (session_key, user_id, role, added_at) select n, 'friend-' || n % 10, 'viewer', now() from generate_series(1, 110000) n`,
     `insert into tool_calls (session_key, call_id, seq) select 1000001, 'c' || n, n from generate_series(1, 100000) n`,

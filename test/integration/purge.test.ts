@@ -77,8 +77,12 @@ test('deleting for good and creating the id again shows nothing old, also while 
   const left = await Promise.all(
     TABLES.map(async (table) =>
       Number(
-        (await app.database.pool.query(`select count(*) from ${table} where session_key = $1`, [oldKey]))
-          .rows[0].count,
+        (
+          await app.database.pool.query(
+            `select count(*) from ${table} where ${table === 'events' ? 'aggregate_key' : 'session_key'} = $1`,
+            [oldKey],
+          )
+        ).rows[0].count,
       ),
     ),
   );

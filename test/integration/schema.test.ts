@@ -6,7 +6,9 @@ import { migrate } from '../../src/database/migrate.js';
 import { Event } from '../../src/events/event.entity.js';
 import { EventClockRow } from '../../src/events/event-clock.entity.js';
 import { StreamPosition } from '../../src/events/stream-position.entity.js';
+import { User } from '../../src/events/user.entity.js';
 import { IdempotencyKey } from '../../src/idempotency/idempotency-key.entity.js';
+import { MemoryEntry, MemorySpace, MemoryVersion } from '../../src/memory/memory.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
 import { Checkpoint } from '../../src/sessions/checkpoint.entity.js';
 import { Session, SessionDetails } from '../../src/sessions/session.entity.js';
@@ -23,6 +25,10 @@ const entities = [
   Event,
   StreamPosition,
   EventClockRow,
+  User,
+  MemorySpace,
+  MemoryEntry,
+  MemoryVersion,
   IdempotencyKey,
   SessionTotals,
   ServiceTotals,

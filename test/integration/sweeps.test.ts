@@ -39,7 +39,7 @@ test('two processes with two sweeps each at once handle every due session once',
   await Promise.all([...sweeps, ...sweeps].map((sweep) => sweep.run()));
   const { rows } = await first.database.pool.query(
     `select user_id, types, count(*)::int from (
-       select s.user_id, (select string_agg(e.event_type, ' ' order by e.seq) from events e where e.session_key = s.key) as types
+       select s.user_id, (select string_agg(e.event_type, ' ' order by e.seq) from events e where e.aggregate_key = s.key) as types
        from sessions s) told
      group by 1, 2 order by 1`,
   );

@@ -9,7 +9,7 @@ const FLOORS = [
   ['operations'],
   ['retention'],
   ['feed', 'stats'],
-  ['messages'],
+  ['messages', 'memory'],
   ['sessions'],
   ['access'],
   ['events', 'idempotency', 'jobs'],

@@ -1,0 +1,29 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { EventsModule } from '../events/events.module.js';
+import { IdempotencyModule } from '../idempotency/idempotency.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
+import { SessionsModule } from '../sessions/sessions.module.js';
+import { MemoryEntry, MemorySpace, MemoryVersion } from './memory.entity.js';
+import { MemoryRepository } from './memory.repository.js';
+import { MemoryService } from './memory.service.js';
+import { MemorySweep } from './memory.sweep.js';
+import { SessionMemoryReads, UserMemoryReads } from './memory-reads.controller.js';
+import { SessionMemoryWrites, UserMemoryWrites } from './memory-writes.controller.js';
+import { MemoryWritesRepository } from './memory-writes.repository.js';
+import { SpacesService } from './spaces.service.js';
+
+/** Facts that persist: of a user, or of one session. */
+@Module({
+  imports: [
+    TypeOrmModule.forFeature([MemorySpace, MemoryEntry, MemoryVersion]),
+    EventsModule,
+    IdempotencyModule,
+    JobsModule,
+    SessionsModule,
+  ],
+  controllers: [UserMemoryReads, UserMemoryWrites, SessionMemoryReads, SessionMemoryWrites],
+  providers: [MemoryRepository, MemoryWritesRepository, MemoryService, SpacesService, MemorySweep],
+  exports: [MemoryService, MemoryWritesRepository],
+})
+export class MemoryModule {}

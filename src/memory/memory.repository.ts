@@ -1,0 +1,154 @@
+import { Injectable } from '@nestjs/common';
+import { roleIn } from '../access/access.sql.js';
+import type { Seen } from '../access/verify.js';
+import { boundedPage, type Counted, pageBytes } from '../common/paging.js';
+import { Database } from '../database/database.js';
+import { statement } from '../database/statement.js';
+import { statusOf } from '../sessions/session.sql.js';
+import type { MemoryVersion } from './memory.entity.js';
+import type { MemoryRow } from './memory.view.js';
+
+/** Whose memory: a user's, or a session's. */
+export interface Place {
+  scope: 'user' | 'session';
+  id: string;
+}
+
+/** An entry by its key, or by its `memory_id`. */
+export interface Name {
+  name: string | null;
+  memoryId: string | null;
+}
+
+/** Where a page goes on: a session's own entries go before the user's. */
+export type ListKey = [rank: number, key: number];
+
+export interface ListRequest {
+  /** the caller; null: a service */
+  user: string | null;
+  includeUser: boolean;
+  memoryType: string | null;
+  prefix: string | null;
+  namedOnly: boolean;
+  after: ListKey | null;
+  limit: number;
+}
+
+export type ListedRow = MemoryRow & Counted & { rank: number };
+
+/** Reads memory; a session's together with what the caller is to the session. Expired entries are not there. */
+@Injectable()
+export class MemoryRepository {
+  constructor(private readonly database: Database) {}
+
+  async find(place: Place, { name, memoryId }: Name, user: string | null, includeUser: boolean) {
+    const values = [place.id, user, name, memoryId, includeUser];
+    const [row] =
+      place.scope === 'user'
+        ? await this.database.query<MemoryRow>(FIND_OF_USER, [place.id, name, memoryId])
+        : await this.database.query<Seen & MemoryRow>(FIND_OF_SESSION, values);
+    return { header: (row as Seen | undefined) ?? null, entry: row?.memory_id ? (row as MemoryRow) : null };
+  }
+
+  async findPage(place: Place, request: ListRequest) {
+    const { user, includeUser, memoryType, prefix, namedOnly, after, limit } = request;
+    const filters = [memoryType, prefix, namedOnly, ...(after ?? [-1, 0]), limit + 1, pageBytes(false)];
+    const rows = await (place.scope === 'user'
+      ? this.database.query<ListedRow>(PAGE_OF_USER, [place.id, ...filters])
+      : this.database.query<Seen & ListedRow>(PAGE_OF_SESSION, [place.id, user, includeUser, ...filters]));
+    return { header: (rows[0] as unknown as Seen | undefined) ?? null, rows: rows[0]?.memory_id ? rows : [] };
+  }
+
+  /** Whether a space has an entry. */
+  async isKept(space: number): Promise<boolean> {
+    return (await this.database.query(IS_KEPT, [space])).length > 0;
+  }
+
+  /** What an entry was before, newest first. */
+  findVersions(entry: number, before: number | null, limit: number): Promise<(MemoryVersion & Counted)[]> {
+    return this.database.query(VERSIONS, [entry, before, limit + 1, pageBytes(false)]);
+  }
+}
+
+/** SQL for: it has not expired. */
+export const isLive = (e: string) => `(${e}.expires_at is null or ${e}.expires_at > clock_timestamp())`;
+
+const COLUMNS = `
+  e.key, e.memory_id, e.name, e.memory_type, e.value, e.content, e.metadata, e.importance, e.version, e.expires_at,
+  e.created_by, e.created_at, e.updated_at`;
+
+const HEADER = `
+  with header as (
+    select s.key as session_key, s.id as header_id, s.user_id as owner, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role
+    from sessions s where s.id = $1 and s.purged_at is null)`;
+
+const ofSession = `
+  select ${COLUMNS}, e.bytes as size, 0 as rank, 'session' as scope, header.owner as user_id, header.header_id as session_id
+  from memory_entries e where e.space_key = header.session_key and ${isLive('e')}`;
+
+/** …of the caller, or for a service of the session's owner; what the session has under the same key stands before it. */
+const ofUserBeside = (included: string) => `
+  select ${COLUMNS}, e.bytes as size, 1 as rank, 'user' as scope, u.id as user_id, null as session_id
+  from users u join memory_entries e on e.space_key = u.key
+  where ${included}::boolean and u.id = coalesce($2, header.owner) and ${isLive('e')}
+    and not exists (select from memory_entries own
+      where own.space_key = header.session_key and own.name = e.name and ${isLive('own')})`;
+
+const ofUser = `
+  select ${COLUMNS}, e.bytes as size, 0 as rank, 'user' as scope, u.id as user_id, null as session_id
+  from users u join memory_entries e on e.space_key = u.key
+  where u.id = $1 and ${isLive('e')}`;
+
+const named = (name: string, id: string) => `(e.name = ${name}::text or e.memory_id = ${id}::uuid)`;
+
+const FIND_OF_SESSION = statement(
+  'memory.findOfSession',
+  `${HEADER}
+   select header.status, header.role, m.* from header left join lateral (
+     select * from (${ofSession} union all ${ofUserBeside('$5')}) e where ${named('$3', '$4')} order by rank limit 1
+   ) m on header.role is not null and header.status <> 'deleted'`,
+);
+
+const FIND_OF_USER = statement('memory.findOfUser', `select * from (${ofUser}) e where ${named('$2', '$3')}`);
+
+/** @param first number of the first parameter: type, prefix, whether with a key only, rank and key to go on behind, limit, bytes */
+const page = (entries: string, first: number) => {
+  const [type, prefix, namedOnly, rank, key, limit, bytes] = Array.from(
+    { length: 7 },
+    (_, i) => `$${first + i}`,
+  );
+  return boundedPage(
+    `select * from (${entries}) e
+     where (${type}::text is null or e.memory_type = ${type}) and (${prefix}::text is null or starts_with(e.name, ${prefix}))
+       and (not ${namedOnly}::boolean or e.name is not null) and (e.rank, e.key) > (${rank}::int, ${key}::bigint)
+     order by e.rank, e.key limit ${limit}::int`,
+    'rank, key',
+    bytes!,
+  );
+};
+
+const PAGE_OF_SESSION = statement(
+  'memory.pageOfSession',
+  `${HEADER}
+   select header.status, header.role, page.* from header left join lateral (
+     ${page(`${ofSession} union all ${ofUserBeside('$3')}`, 4)}
+   ) page on header.role is not null and header.status <> 'deleted'`,
+);
+
+const PAGE_OF_USER = statement('memory.pageOfUser', page(ofUser, 2));
+
+const IS_KEPT = statement(
+  'memory.isKept',
+  `select from memory_entries e where e.space_key = $1 and ${isLive('e')} limit 1`,
+);
+
+const VERSIONS = statement(
+  'memory.versions',
+  boundedPage(
+    `select v.*, v.bytes as size from memory_versions v
+     where v.entry_key = $1 and ($2::bigint is null or v.version < $2)
+     order by v.version desc limit $3::int`,
+    'version desc',
+    '$4',
+  ),
+);
