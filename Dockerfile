@@ -19,4 +19,4 @@ USER node
 EXPOSE 8002
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD node -e "fetch('http://127.0.0.1:8002/health/ready').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"
-CMD ["node", "--max-old-space-size=1536", "--max-semi-space-size=16", "dist/src/main.js"]
+CMD ["node", "dist/src/main.js"]

@@ -97,7 +97,7 @@ function stopOnSignal(
     log.info({ signal }, 'stopping');
     setTimeout(() => process.exit(1), PATIENCE_SECONDS * 1000).unref();
     metrics?.close();
-    await app.close();
+    await app.close().catch((err: unknown) => log.error({ err }, 'stopping failed'));
     await embedded?.stop();
     process.exit(0);
   };

@@ -28,7 +28,7 @@ export const canonicalId = (id: string) => (CANONICAL_UUID.test(id) ? id.toLower
 /** Random bytes fetched for many ids at once: for each alone it costs more than all the rest of a small request. */
 const pool = new Uint8Array(16 * 512);
 let used = pool.length;
-let made = 0;
+let last = { msecs: 0, seq: 0 };
 
 /** A new server-made id: UUIDv7, so that ids sort by time of making, within a millisecond too. */
 export function newId(): string {
@@ -37,8 +37,17 @@ export function newId(): string {
     used = 0;
   }
   used += 16;
-  made = (made + 1) >>> 0;
-  return v7({ random: pool.subarray(used - 16, used), seq: made });
+  const random = pool.subarray(used - 16, used);
+  last = next(last, random);
+  return v7({ random, ...last });
+}
+
+/** RFC 9562, 6.2: within a millisecond, or when the clock steps back, a counter goes on; it begins anew at random. */
+function next({ msecs, seq }: typeof last, random: Uint8Array): typeof last {
+  const now = Date.now();
+  if (now > msecs)
+    return { msecs: now, seq: new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 1 };
+  return seq < 0xffff_ffff ? { msecs, seq: seq + 1 } : { msecs: msecs + 1, seq: 0 };
 }
 
 const NAMESPACE = '6f9f1f0a-4c0b-4a53-9c3e-0f3d0a4b7a51';

@@ -78,7 +78,7 @@ export const isLoopback = (host: string) => LOOPBACK.has(host);
  * @throws StartupError naming variable, value (never a secret's) and cure
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env, file = '.env'): Config {
-  const given = { ...withSecrets(readEnvFile(file)), ...withSecrets(withoutEmpty(env)) };
+  const given = withSecrets([withoutEmpty(env), readEnvFile(file)]);
   const values = Object.fromEntries(VARIABLES.map((name) => [name, given[name]?.trim()]));
   const parsed = variables.safeParse(values);
   if (!parsed.success) {
@@ -94,15 +94,14 @@ function readEnvFile(file: string): NodeJS.ProcessEnv {
   return existsSync(file) ? withoutEmpty(parseEnv(readFileSync(file, 'utf8')) as NodeJS.ProcessEnv) : {};
 }
 
-/** Of one source, so that a file named in the environment wins over a secret in `.env`. */
-function withSecrets(source: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const named = [...SECRETS].filter(
-    (name) => source[name] === undefined && source[`${name}_FILE`] !== undefined,
-  );
-  return {
-    ...source,
-    ...Object.fromEntries(named.map((name) => [name, readSecret(name, source[`${name}_FILE`]!)])),
-  };
+/** Of the first source that has the secret or names its file: a file named in the environment wins over `.env`. */
+function withSecrets(sources: NodeJS.ProcessEnv[]): NodeJS.ProcessEnv {
+  const given: NodeJS.ProcessEnv = Object.assign({}, ...sources.toReversed());
+  for (const name of SECRETS) {
+    const source = sources.find((one) => one[name] !== undefined || one[`${name}_FILE`] !== undefined);
+    if (source) given[name] = source[name] ?? readSecret(name, source[`${name}_FILE`]!);
+  }
+  return given;
 }
 
 function readSecret(name: string, path: string): string {

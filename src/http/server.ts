@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import compress from '@fastify/compress';
 import type { DynamicModule } from '@nestjs/common';
@@ -11,6 +10,7 @@ import type { DomainError } from '../common/errors.js';
 import { newId } from '../common/ids.js';
 import type { Config } from '../config/config.js';
 import { authenticate } from './authenticate.js';
+import { drainConnections } from './connections.js';
 import { NestLog } from './log.js';
 import { ofFramework } from './problem.filter.js';
 import { refuseConnection, sendProblem } from './problem.js';
@@ -40,7 +40,8 @@ export async function createServer(
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       sendProblem(request, reply, ofFramework(error)),
     clientErrorHandler: refuseConnection,
-    forceCloseConnections: 'idle',
+    forceCloseConnections: false,
+    return503OnClosing: false,
   });
   const app = await NestFactory.create<NestFastifyApplication>(rootModule, adapter, {
     bodyParser: false,
@@ -48,6 +49,7 @@ export async function createServer(
     abortOnError: false,
   });
   const fastify: FastifyInstance = adapter.getInstance();
+  drainConnections(fastify);
   acceptJsonOnly(fastify);
   setSharedHeaders(fastify);
   logRequests(fastify, log);
@@ -91,23 +93,9 @@ function acceptJsonOnly(fastify: FastifyInstance): void {
 
 function setSharedHeaders(fastify: FastifyInstance): void {
   const shared = securityHeaders();
-  let isClosing = false;
-  const open = new Set<ServerResponse>();
-  fastify.addHook('onRequest', (_request, reply, done) => {
-    open.add(reply.raw);
-    reply.raw.once('close', () => open.delete(reply.raw));
-    done();
-  });
-  // Node takes a connection for idle as soon as its answer is written, though it has not been sent
-  fastify.addHook('preClose', async () => {
-    isClosing = true;
-    await Promise.all([...open].map((response) => once(response, 'close')));
-  });
   fastify.addHook('onSend', (request, reply, _payload, done) => {
     reply.headers(shared).header('x-request-id', request.id);
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
-    // the server waits for connections that are kept alive: the last answer on each ends it
-    if (isClosing) reply.header('connection', 'close');
     done();
   });
 }
@@ -126,15 +114,16 @@ function securityHeaders(): Record<string, string> {
   return headers;
 }
 
-/** Nobody makes the server read a body before it is known who he is. */
+/** Nobody makes the server read a body before it is known who he is, and what for: a refused one ends the connection. */
 function knowBeforeReading(fastify: FastifyInstance, config: Config): void {
   fastify.addHook('preParsing', (request, reply, payload, done) => {
-    if (!BODILESS.has(request.method) && !request.is404) {
-      try {
-        request.caller = authenticate(request.raw, config);
-      } catch (error) {
-        return sendProblem(request, reply, error as DomainError);
-      }
+    if (BODILESS.has(request.method)) return done(null, payload);
+    try {
+      if (request.is404) throw ofFramework({ statusCode: 404 });
+      request.caller = authenticate(request.raw, config);
+    } catch (error) {
+      reply.header('connection', 'close');
+      return sendProblem(request, reply, error as DomainError);
     }
     done(null, payload);
   });

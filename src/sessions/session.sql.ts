@@ -2,7 +2,7 @@
  * What the time is. A statement that may wait for a row takes `clock_timestamp()`: `now()` is from before the wait, and
  * what ran out meanwhile would come back to life.
  */
-export type Clock = 'now()' | 'clock_timestamp()';
+export type Clock = 'now()' | 'clock_timestamp()' | 'at.now';
 
 /**
  * SQL for: an active session was silent for longer than its heartbeat time-out, and that before its time ran out.

@@ -31,8 +31,9 @@ export const FIND_BY_KEY = statement(
 export const LOCK = statement(
   'sessions.lock',
   `with s as materialized (select * from sessions where id = $1 and purged_at is null for update),
-   d as materialized (select * from session_details where key = (select key from s) for update)
-   select ${sessionColumns('$2', 'clock_timestamp()')} from s join d on d.key = s.key`,
+   d as materialized (select * from session_details where key = (select key from s) for update),
+   at as materialized (select clock_timestamp() as now from d)
+   select ${sessionColumns('$2', 'at.now')} from s join d on d.key = s.key cross join at`,
 );
 
 export const INSERT = statement(

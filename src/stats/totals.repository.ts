@@ -17,7 +17,10 @@ interface Position {
 interface Page extends Position {
   keys: number[];
   count: number;
-  as_of: Date;
+  /** of the last of them */
+  as_of: Date | null;
+  /** what happened before is settled: nothing can appear before it any more */
+  settled_as_of: Date;
 }
 
 /** Sums over sessions: of one user from their rows, of all from what has been folded. */
@@ -54,7 +57,7 @@ export class TotalsRepository {
     await this.database.query(FOLD, [keys]);
   }
 
-  async moveTo({ tx, position }: Position, asOf: Date | null): Promise<void> {
+  async moveTo({ tx, position }: Position, asOf: Date): Promise<void> {
     await this.database.query(MOVE, [tx, position, asOf]);
   }
 
@@ -66,6 +69,11 @@ export class TotalsRepository {
   /** Counts rows: all of them, or those of one user. */
   recount(user: string | null): Promise<Total[]> {
     return this.database.query<Total>(user === null ? RECOUNT : RECOUNT_USER, user === null ? [] : [user]);
+  }
+
+  /** Sessions that time has ended, whether or not that is written down. */
+  async lapsed(): Promise<number[]> {
+    return (await this.database.query<{ key: number }>(LAPSED)).map(({ key }) => key);
   }
 
   /** Keeps everybody from changing sessions until the transaction ends. */
@@ -86,7 +94,8 @@ const page = (which: string) => `
    select coalesce(array_agg(distinct session_key)::text[]::float8[], '{}') as keys, count(*)::int as count,
      (array_agg(tx order by tx desc, position desc))[1] as tx,
      (array_agg(position order by tx desc, position desc))[1] as position,
-     max(created_at) as as_of
+     max(created_at) as as_of,
+     coalesce((select created_at from events where tx >= ${OLDEST_RUNNING_TX} order by tx, position limit 1), now()) as settled_as_of
    from page`;
 const READ_ON = statement('totals.readOn', page(settledAfter('e', '$1', '$2')));
 const READ_ALL = statement('totals.readAll', page(writtenAfter('e', '$1', '$2')));
@@ -122,9 +131,13 @@ const FOLD = statement(
 
 const MOVE = statement(
   'totals.move',
-  `update stream_positions set tx = $1, position = $2, as_of = coalesce($3::timestamptz,
-     (select created_at from events where tx >= ${OLDEST_RUNNING_TX} order by tx, position limit 1), now())
+  `update stream_positions set tx = $1, position = $2, as_of = greatest(as_of, $3::timestamptz)
    where name = 'service_totals'`,
+);
+
+const LAPSED = statement(
+  'totals.lapsed',
+  'select key from sessions where expires_at <= now() or overdue_at <= now()',
 );
 
 const AS_OF = statement('totals.asOf', `select as_of from stream_positions where name = 'service_totals'`);

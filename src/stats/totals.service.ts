@@ -30,14 +30,15 @@ export class TotalsService implements OnModuleInit {
   }
 
   /**
-   * With writes stopped, folds what is left, and answers both sums: they must be equal. Due sessions are settled first,
-   * for what nobody has written down yet is in no event.
+   * With writes stopped, folds what is left, and answers both sums: they must be equal. What time alone has done to a
+   * session is in no event before somebody writes it down, so such sessions are counted anew too.
    */
   async prove(): Promise<{ folded: Total[]; recounted: Total[] }> {
-    await this.sweeps.run();
+    while (await this.fold()) {}
     return this.database.run(async () => {
       await this.totals.stopWrites();
       await this.foldAll();
+      await this.totals.fold(await this.totals.lapsed());
       const { totals } = await this.totals.folded();
       return { folded: totals, recounted: await this.totals.recount(null) };
     });
@@ -62,10 +63,10 @@ export class TotalsService implements OnModuleInit {
     return this.database.run(async () => {
       const start = await this.totals.lockPosition();
       if (!start) return false;
-      const { keys, count, as_of, ...end } = await this.totals.readOn(start, BATCH);
+      const { keys, count, as_of, settled_as_of, ...end } = await this.totals.readOn(start, BATCH);
       const isMore = count === BATCH;
       if (count > 0) await this.totals.fold(keys);
-      await this.totals.moveTo(count > 0 ? end : start, isMore ? as_of : null);
+      await this.totals.moveTo(count > 0 ? end : start, isMore ? as_of! : settled_as_of);
       return isMore;
     });
   }

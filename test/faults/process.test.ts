@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
-import { Api } from '../setup/api.js';
 import { createDatabase, type TestDatabase } from '../setup/database.js';
 import { startProxy } from '../setup/pg-proxy.js';
 import { freePort, startService } from '../setup/service.js';
@@ -146,6 +146,41 @@ test('SIGTERM sends what is being sent to the end', async () => {
   expect(await service.exited).toBe(0);
 });
 
+test('requests whose sender is gone hold up no end', async () => {
+  const service = await startService({ DATABASE_URL: database.url });
+  for (let i = 0; i < 20; i++) {
+    const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write('GET /sessions HTTP/1.1\r\nHost: x\r\nX-User-ID: eve\r\n\r\n'.repeat(50));
+    socket.resetAndDestroy();
+  }
+  expect((await service.api.get('/health/live')).status).toBe(200);
+  service.kill('SIGTERM');
+  expect(await service.exited).toBe(0);
+});
+
+test('a body from nobody, or for no route, is not read', async () => {
+  const service = await startService({ DATABASE_URL: database.url });
+  for (const [path, status] of [
+    ['/sessions', 401],
+    ['/nowhere', 404],
+  ] as const) {
+    const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 8000000\r\n\r\n{`,
+    );
+    await once(socket, 'close');
+    expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(text).toMatch(/connection: close/i);
+  }
+  service.kill('SIGTERM');
+  expect(await service.exited).toBe(0);
+});
+
 test('one connection to PostgreSQL is enough', async () => {
   const service = await startService({ DATABASE_URL: database.url, DATABASE_POOL_SIZE: '1' });
   const dave = service.api.as('dave');
@@ -162,7 +197,7 @@ test('one connection to PostgreSQL is enough', async () => {
   expect(await service.exited).toBe(0);
 });
 
-test('SIGTERM finishes what runs', async () => {
+test('SIGTERM finishes what runs, however long it takes', async () => {
   const service = await startService({ DATABASE_URL: database.url });
   await service.api.as('bob').post('/sessions', { session_id: 'last-orders' });
   const { rows } = await database.pool.query(`select key from sessions where id = 'last-orders'`);
@@ -173,13 +208,14 @@ test('SIGTERM finishes what runs', async () => {
     .as('bob')
     .post('/sessions/last-orders/messages', { role: 'user', content: 'wait for me' });
   await whenWaiting(1);
+  const keptAlive = connect(Number(new URL(service.url).port), '127.0.0.1');
+  await once(keptAlive, 'connect');
   service.kill('SIGTERM');
-  while (
-    await new Api(service.url).get('/health/live').then(
-      () => true,
-      () => false,
-    )
-  ) {}
+  await once(keptAlive, 'close'); // idle ones are ended at once
+  await expect(fetch(`${service.url}/health/live`)).rejects.toMatchObject({
+    cause: { code: 'ECONNREFUSED' },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 12_000)); // longer than any library's patience
   await holder.query('rollback');
   holder.release();
   expect((await running).status).toBe(201);

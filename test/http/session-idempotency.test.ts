@@ -11,6 +11,7 @@ import {
   read,
   runOut,
   share,
+  silence,
 } from './support.js';
 
 const SESSIONS = '/api/v1/sessions';
@@ -310,10 +311,11 @@ describe('going on with the most recent session', () => {
       version: 1,
     });
     expect(made.headers.get('etag')).toBe('"1"');
+    await silence(app.database, made.body.session_id, 60);
     const found = expectOk(await api.post(RESUME, body));
-    const { last_activity, last_activity_at, expires_at } = found;
-    expect(found).toEqual({ ...made.body, last_activity, last_activity_at, expires_at });
-    expect(Date.parse(last_activity)).toBeGreaterThan(Date.parse(made.body.last_activity));
+    const { last_activity, last_activity_at, expires_at, created_at } = found;
+    expect(found).toEqual({ ...made.body, last_activity, last_activity_at, expires_at, created_at });
+    expect(Date.parse(last_activity) - Date.parse(created_at)).toBeGreaterThan(59_000);
   });
 
   it('takes the one that was active last', async () => {
