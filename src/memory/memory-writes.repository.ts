@@ -31,7 +31,10 @@ export class MemoryWritesRepository {
 
   /** An entry, expired or not. */
   async findHeld(space: number, { name, memoryId }: Name): Promise<HeldEntry | null> {
-    const [entry] = await this.database.query<HeldEntry>(FIND_HELD, [space, name, memoryId]);
+    const [entry] = await this.database.query<HeldEntry>(
+      name === null ? FIND_HELD_BY_ID : FIND_HELD_BY_NAME,
+      [...[space, name ?? memoryId]],
+    );
     return entry ?? null;
   }
 
@@ -101,11 +104,10 @@ const LOCK_SPACE = statement(
    returning *`,
 );
 
-const FIND_HELD = statement(
-  'memory.findHeld',
-  `select e.*, ${isLive('e')} as is_live from memory_entries e
-   where e.space_key = $1 and (e.name = $2::text or e.memory_id = $3::uuid)`,
-);
+const held = (match: string) =>
+  `select e.*, ${isLive('e')} as is_live from memory_entries e where e.space_key = $1 and ${match}`;
+const FIND_HELD_BY_NAME = statement('memory.findHeldByName', held('e.name = $2::text'));
+const FIND_HELD_BY_ID = statement('memory.findHeldById', held('e.memory_id = $2::uuid'));
 
 const FIND_BY_KEY = statement(
   'memory.findByKey',

@@ -42,20 +42,25 @@ export class MemoryRepository {
   constructor(private readonly database: Database) {}
 
   async find(place: Place, { name, memoryId }: Name, user: string | null, includeUser: boolean) {
-    const values = [place.id, user, name, memoryId, includeUser];
+    const by = name === null ? 'id' : 'name';
     const [row] =
       place.scope === 'user'
-        ? await this.database.query<MemoryRow>(FIND_OF_USER, [place.id, name, memoryId])
-        : await this.database.query<Seen & MemoryRow>(FIND_OF_SESSION, values);
+        ? await this.database.query<MemoryRow>(FIND_OF_USER[by], [place.id, name ?? memoryId])
+        : await this.database.query<Seen & MemoryRow>(FIND_OF_SESSION[by], [
+            ...[place.id, user, name ?? memoryId, includeUser],
+          ]);
     return { header: (row as Seen | undefined) ?? null, entry: row?.memory_id ? (row as MemoryRow) : null };
   }
 
   async findPage(place: Place, request: ListRequest) {
     const { user, includeUser, memoryType, prefix, namedOnly, after, limit } = request;
-    const filters = [memoryType, prefix, namedOnly, ...(after ?? [-1, 0]), limit + 1, pageBytes(false)];
+    const [rank, key] = after ?? [-1, 0];
+    const filters = [limit + 1, pageBytes(false), memoryType, prefix, namedOnly, key];
     const rows = await (place.scope === 'user'
       ? this.database.query<ListedRow>(PAGE_OF_USER, [place.id, ...filters])
-      : this.database.query<Seen & ListedRow>(PAGE_OF_SESSION, [place.id, user, includeUser, ...filters]));
+      : includeUser
+        ? this.database.query<Seen & ListedRow>(PAGE_OF_BOTH, [place.id, user, ...filters, rank])
+        : this.database.query<Seen & ListedRow>(PAGE_OF_SESSION, [place.id, user, ...filters]));
     return { header: (rows[0] as unknown as Seen | undefined) ?? null, rows: rows[0]?.memory_id ? rows : [] };
   }
 
@@ -87,52 +92,72 @@ const ofSession = `
   from memory_entries e where e.space_key = header.session_key and ${isLive('e')}`;
 
 /** …of the caller, or for a service of the session's owner; what the session has under the same key stands before it. */
-const ofUserBeside = (included: string) => `
+const ofUserBeside = `
   select ${COLUMNS}, e.bytes as size, 1 as rank, 'user' as scope, u.id as user_id, null as session_id
   from users u join memory_entries e on e.space_key = u.key
-  where ${included}::boolean and u.id = coalesce($2, header.owner) and ${isLive('e')}
+  where u.id = coalesce($2, header.owner) and ${isLive('e')}
     and not exists (select from memory_entries own
       where own.space_key = header.session_key and own.name = e.name and ${isLive('own')})`;
 
 const ofUser = `
-  select ${COLUMNS}, e.bytes as size, 0 as rank, 'user' as scope, u.id as user_id, null as session_id
-  from users u join memory_entries e on e.space_key = u.key
-  where u.id = $1 and ${isLive('e')}`;
+  select ${COLUMNS}, e.bytes as size, 0 as rank, 'user' as scope, $1::text as user_id, null as session_id
+  from memory_entries e where e.space_key = (select key from users where id = $1) and ${isLive('e')}`;
 
-const named = (name: string, id: string) => `(e.name = ${name}::text or e.memory_id = ${id}::uuid)`;
+/** Either way a statement of its own, so that each has one index to go by. */
+const byNameOrId = (name: string, text: (match: (value: string) => string) => string) => ({
+  name: statement(
+    `${name}ByName`,
+    text((value) => `e.name = ${value}::text`),
+  ),
+  id: statement(
+    `${name}ById`,
+    text((value) => `e.memory_id = ${value}::uuid`),
+  ),
+});
 
-const FIND_OF_SESSION = statement(
+const READABLE = `header.role is not null and header.status <> 'deleted'`;
+
+const FIND_OF_SESSION = byNameOrId(
   'memory.findOfSession',
-  `${HEADER}
+  (match) => `${HEADER}
    select header.status, header.role, m.* from header left join lateral (
-     select * from (${ofSession} union all ${ofUserBeside('$5')}) e where ${named('$3', '$4')} order by rank limit 1
-   ) m on header.role is not null and header.status <> 'deleted'`,
+     select * from (${ofSession} and ${match('$3')} union all ${ofUserBeside} and ${match('$3')} and $4::boolean) found
+     order by rank limit 1
+   ) m on ${READABLE}`,
 );
 
-const FIND_OF_USER = statement('memory.findOfUser', `select * from (${ofUser}) e where ${named('$2', '$3')}`);
+const FIND_OF_USER = byNameOrId('memory.findOfUser', (match) => `${ofUser} and ${match('$2')}`);
 
-/** @param first number of the first parameter: type, prefix, whether with a key only, rank and key to go on behind, limit, bytes */
-const page = (entries: string, first: number) => {
-  const [type, prefix, namedOnly, rank, key, limit, bytes] = Array.from(
+/**
+ * @param first number of the first parameter: limit, bytes, type, prefix, whether with a key only, key to go on behind;
+ *   with both a session's entries and a user's: the rank to go on behind
+ */
+const page = (entries: string, first: number, both = false) => {
+  const [limit, bytes, type, prefix, namedOnly, key, rank] = Array.from(
     { length: 7 },
     (_, i) => `$${first + i}`,
   );
+  const behind = both ? `(e.rank, e.key) > (${rank}::int, ${key}::bigint)` : `e.key > ${key}::bigint`;
+  const order = both ? 'rank, key' : 'key';
   return boundedPage(
     `select * from (${entries}) e
      where (${type}::text is null or e.memory_type = ${type}) and (${prefix}::text is null or starts_with(e.name, ${prefix}))
-       and (not ${namedOnly}::boolean or e.name is not null) and (e.rank, e.key) > (${rank}::int, ${key}::bigint)
-     order by e.rank, e.key limit ${limit}::int`,
-    'rank, key',
+       and (not ${namedOnly}::boolean or e.name is not null) and ${behind}
+     order by ${order} limit ${limit}::int`,
+    order,
     bytes!,
   );
 };
 
-const PAGE_OF_SESSION = statement(
-  'memory.pageOfSession',
+const pageOfSession = (entries: string) =>
   `${HEADER}
-   select header.status, header.role, page.* from header left join lateral (
-     ${page(`${ofSession} union all ${ofUserBeside('$3')}`, 4)}
-   ) page on header.role is not null and header.status <> 'deleted'`,
+   select header.status, header.role, page.* from header left join lateral (${entries}) page on ${READABLE}`;
+
+const PAGE_OF_SESSION = statement('memory.pageOfSession', pageOfSession(page(ofSession, 3)));
+
+const PAGE_OF_BOTH = statement(
+  'memory.pageOfBoth',
+  pageOfSession(page(`${ofSession} union all ${ofUserBeside}`, 3, true)),
 );
 
 const PAGE_OF_USER = statement('memory.pageOfUser', page(ofUser, 2));
