@@ -27,8 +27,9 @@ export function drainConnections(fastify: FastifyInstance): void {
     if (isClosing) sendProblem(request, reply, ofFramework({ statusCode: 503 }));
     else done();
   });
-  fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    if (isClosing) reply.header('connection', 'close');
+  fastify.addHook('onSend', (request, reply, _payload, done) => {
+    // said before answers that stand in line behind this one, it would cut them off
+    if (isClosing && owed.get(request.raw.socket) === 1) reply.header('connection', 'close');
     done();
   });
   fastify.addHook('preClose', (done) => {

@@ -9,11 +9,12 @@ export function tagged<Row extends { version: number }>(reply: FastifyReply, row
 }
 
 /**
- * The versions an `If-Match` header allows; null: any (no header, or `*`). A weak tag is read, and matches none.
+ * The versions an `If-Match` header allows; null without one. A weak tag is read, and matches none.
  * @throws DomainError `invalid` when the header is none
  */
 export function ifMatch(header: string | undefined): Allowed {
-  if (header === undefined || header.trim() === '*') return null;
+  if (header === undefined) return null;
+  if (header.trim() === '*') return ['*'];
   const tags = header
     .split(',')
     .map((tag) => /^(?:(W\/)?)"([^"]*)"$/.exec(tag.trim()))

@@ -18,6 +18,14 @@ export type Written = Pick<
 
 export type HeldEntry = MemoryEntry & { is_live: boolean };
 
+/** Entries removed at once: each may have 4 MiB of history. */
+const BATCH = 100;
+
+interface Deleted {
+  deleted: number;
+  live: number;
+}
+
 /** Changes memory, within a transaction that holds the space. */
 @Injectable()
 export class MemoryWritesRepository {
@@ -68,11 +76,20 @@ export class MemoryWritesRepository {
     return entry!;
   }
 
-  /** Removes entries of a space with their history: one, those that have expired, or all; answers how many. */
-  async delete(space: number, which: { key: number } | 'expired' | 'all'): Promise<number> {
-    const key = typeof which === 'object' ? which.key : null;
-    const [row] = await this.database.query<{ deleted: number }>(DELETE, [space, key, which === 'expired']);
-    return row!.deleted;
+  /** Removes an entry with its history. */
+  async deleteOne(space: number, key: number): Promise<void> {
+    await this.database.query(DELETE_ONE, [space, key]);
+  }
+
+  /** …some that have expired; answers how many. */
+  async deleteExpired(space: number): Promise<number> {
+    return (await this.database.query<Deleted>(DELETE_EXPIRED, [space, BATCH]))[0]!.deleted;
+  }
+
+  /** …some of all; answers how many of them had not expired. */
+  async deleteSome(space: number): Promise<{ live: number; isMore: boolean }> {
+    const [row] = await this.database.query<Deleted>(DELETE_SOME, [space, BATCH]);
+    return { live: row!.live, isMore: row!.deleted === BATCH };
   }
 
   /** A space with entries that have expired, held for this transaction; those another holds are passed over. */
@@ -89,7 +106,7 @@ export class MemoryWritesRepository {
 
   /** Removes at most `limit` entries of a purged session; answers how many. */
   async purge(key: number, limit: number): Promise<number> {
-    return (await this.database.query(PURGE, [key, limit])).length;
+    return (await this.database.query(PURGE, [key, Math.min(limit, BATCH)])).length;
   }
 }
 
@@ -151,21 +168,25 @@ const UPDATE = statement(
    returning *`,
 );
 
-const DELETE = statement(
-  'memory.delete',
-  `with gone as (
-     delete from memory_entries e
-     where e.space_key = $1 and ($2::bigint is null or e.key = $2) and (not $3::boolean or not ${isLive('e')})
-     returning e.key, e.version
-   ), versions as (
-     delete from memory_versions where entry_key in (select key from gone)
-   ), space as (
-     update memory_spaces set entries = entries - (select count(*) from gone),
-       last_version = greatest(last_version, (select max(version) from gone))
-     where key = $1
-   )
-   select count(*)::int as deleted from gone`,
-);
+const remove = (which: string) => `
+  with gone as (
+    delete from memory_entries e where e.space_key = $1 and ${which} returning e.key, e.version, ${isLive('e')} as is_live
+  ), versions as (
+    delete from memory_versions where entry_key in (select key from gone)
+  ), space as (
+    update memory_spaces set entries = entries - (select count(*) from gone),
+      last_version = greatest(last_version, (select max(version) from gone))
+    where key = $1
+  )
+  select count(*)::int as deleted, (count(*) filter (where is_live))::int as live from gone`;
+const some = (which: string) =>
+  remove(
+    `e.key in (select o.key from memory_entries o where o.space_key = $1 ${which} order by o.key limit $2)`,
+  );
+
+const DELETE_ONE = statement('memory.deleteOne', remove('e.key = $2'));
+const DELETE_EXPIRED = statement('memory.deleteExpired', some(`and not ${isLive('o')}`));
+const DELETE_SOME = statement('memory.deleteSome', some(''));
 
 const LOCK_EXPIRED = statement(
   'memory.lockExpired',

@@ -137,7 +137,7 @@ const page = (entries: string, first: number, both = false) => {
     { length: 7 },
     (_, i) => `$${first + i}`,
   );
-  const behind = both ? `(e.rank, e.key) > (${rank}::int, ${key}::bigint)` : `e.key > ${key}::bigint`;
+  const behind = both ? `(e.rank, e.key) > (${rank}::bigint, ${key}::bigint)` : `e.key > ${key}::bigint`;
   const order = both ? 'rank, key' : 'key';
   return boundedPage(
     `select * from (${entries}) e

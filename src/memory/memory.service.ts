@@ -1,26 +1,19 @@
-import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { verify } from '../access/verify.js';
 import type { Caller } from '../common/caller.js';
 import { DomainError } from '../common/errors.js';
 import { isMemoryId, newId } from '../common/ids.js';
-import { checkSize, type Json, type JsonObject, jsonBytes, mergePatch } from '../common/json.js';
+import type { Json } from '../common/json.js';
 import { type Allowed, checkVersion } from '../common/version.js';
 import { Database } from '../database/database.js';
 import { type Answer, IdempotencyService } from '../idempotency/idempotency.service.js';
 import type { MemoryEntry } from './memory.entity.js';
 import { type ListRequest, MemoryRepository, type Name, type Place } from './memory.repository.js';
-import {
-  type AddMemory,
-  DEFAULTS,
-  METADATA_KIB,
-  type PatchMemory,
-  type SaveMemory,
-  VALUE_KIB,
-} from './memory.schemas.js';
+import type { AddMemory, PatchMemory, SaveMemory } from './memory.schemas.js';
 import type { MemoryRow } from './memory.view.js';
 import { type HeldEntry, MemoryWritesRepository, type Written } from './memory-writes.repository.js';
 import { type Space, SpacesService } from './spaces.service.js';
+import { isUnchanged, merged, whole } from './written.js';
 
 /** How many entries one session or one user may have. */
 const MOST = 10_000;
@@ -74,8 +67,11 @@ export class MemoryService {
     return this.inSpace(place, caller, async (space) => {
       const found = await this.writes.findHeld(space.key, { name: key, memoryId: null });
       const held = found?.is_live ? found : null;
-      checkVersion(held?.version ?? 0, allowed);
-      if (held) return { row: await this.change(space, held, written), isNew: false };
+      if (held) {
+        checkVersion(held.version, allowed);
+        return { row: await this.change(space, held, written), isNew: false };
+      }
+      if (allowed !== null) throw gone();
       if (found) await this.remove(space, found);
       return { row: await this.insert(space, key, written, caller), isNew: true };
     });
@@ -117,18 +113,28 @@ export class MemoryService {
 
   /** All entries of the place, and with `includeSessions` those of the sessions the user owns; answers how many. */
   async clear(place: Place, caller: Caller, includeSessions: boolean): Promise<number> {
-    let deleted = await this.inSpace(place, caller, async (space) => {
-      const expired = await this.writes.delete(space.key, 'expired');
-      const entries = await this.writes.delete(space.key, 'all');
-      if (entries + expired > 0) await this.spaces.tell(space, 'memory.deleted', { entries });
-      return entries;
-    });
+    let deleted = await this.clearSpace(() => this.spaces.lock(place, caller));
     if (!includeSessions) return deleted;
     for (const id of await this.writes.sessionsOf(place.id)) {
-      const gone = await this.clear({ scope: 'session', id }, caller, false).catch(ifNoSession);
-      deleted += gone;
+      const session = () => this.spaces.lock({ scope: 'session', id }, caller, true);
+      deleted += await this.clearSpace(session, place.id).catch(ifNotHis);
     }
     return deleted;
+  }
+
+  /** In short transactions: an entry may have 4 MiB of history. Of the owner alone, when one is named. */
+  private async clearSpace(lock: () => Promise<Space>, owner?: string): Promise<number> {
+    for (let deleted = 0; ; ) {
+      const batch = await this.database.run(async () => {
+        const space = await lock();
+        if (owner !== undefined && space.userId !== owner) return { live: 0, isMore: false };
+        const some = await this.writes.deleteSome(space.key);
+        if (some.live > 0) await this.spaces.tell(space, 'memory.deleted', { entries: some.live });
+        return some;
+      });
+      deleted += batch.live;
+      if (!batch.isMore) return deleted;
+    }
   }
 
   private inSpace<T>(place: Place, caller: Caller, work: (space: Space) => Promise<T>): Promise<T> {
@@ -146,7 +152,7 @@ export class MemoryService {
     written: Written,
     caller: Caller,
   ): Promise<MemoryRow> {
-    if (space.entries >= MOST && (await this.writes.delete(space.key, 'expired')) === 0) throw full();
+    if (space.entries >= MOST && (await this.writes.deleteExpired(space.key)) === 0) throw full();
     const memoryId = newId();
     const entry = await this.writes.insert(space.key, { name, memoryId, createdBy: caller.userId }, written);
     return this.saved(space, entry);
@@ -154,15 +160,13 @@ export class MemoryService {
 
   /** Nothing is written where nothing changes. */
   private async change(space: Space, held: HeldEntry, written: Written): Promise<MemoryRow> {
-    const keepsTime =
-      written.ttlSeconds === undefined || (written.ttlSeconds === null && held.expires_at === null);
-    if (keepsTime && SAID.every((name) => isDeepStrictEqual(held[name], written[name])))
-      return this.seen(space, held);
+    if (isUnchanged(held, written)) return this.seen(space, held);
     return this.saved(space, await this.writes.update(held.key, written));
   }
 
   private async remove(space: Space, { key }: MemoryEntry): Promise<void> {
-    await this.writes.delete(space.key, { key });
+    await this.writes.deleteOne(space.key, key);
+    space.entries--;
   }
 
   private async saved(space: Space, entry: MemoryEntry): Promise<MemoryRow> {
@@ -177,47 +181,8 @@ export class MemoryService {
   });
 }
 
-const SAID = ['memory_type', 'value', 'metadata', 'importance'] as const;
-
 const nameOf = (key: string): Name =>
   isMemoryId(key) ? { name: null, memoryId: key.slice(4) } : { name: key, memoryId: null };
-
-/** An entry as it is when nothing is left of one before. */
-function whole(input: Omit<SaveMemory, 'value'>, value: Json): Written {
-  return sized({
-    memory_type: input.memory_type ?? DEFAULTS.memory_type,
-    metadata: (input.metadata ?? {}) as JsonObject,
-    importance: input.importance ?? DEFAULTS.importance,
-    ttlSeconds: input.ttl_seconds ?? null,
-    value,
-  });
-}
-
-function merged(held: MemoryEntry, input: PatchMemory): Written {
-  const or = <T>(given: T | null | undefined, kept: T, none: T): T =>
-    given === undefined ? kept : (given ?? none);
-  return sized({
-    memory_type: or(input.memory_type, held.memory_type, DEFAULTS.memory_type),
-    metadata: input.metadata
-      ? (mergePatch(held.metadata, input.metadata as Json) as JsonObject)
-      : or(input.metadata, held.metadata, {}),
-    importance: or(input.importance, held.importance, DEFAULTS.importance),
-    ttlSeconds: input.ttl_seconds,
-    value: input.value === undefined ? held.value : mergePatch(held.value, input.value as Json),
-  });
-}
-
-/** @throws DomainError `too_large` */
-function sized(said: Omit<Written, 'content' | 'bytes'>): Written {
-  checkSize('/value', said.value, VALUE_KIB);
-  checkSize('/metadata', said.metadata, METADATA_KIB);
-  const content = typeof said.value === 'string' ? said.value : JSON.stringify(said.value);
-  return {
-    ...said,
-    content,
-    bytes: jsonBytes(said.value) + Buffer.byteLength(content) + jsonBytes(said.metadata),
-  };
-}
 
 function notFound(): never {
   throw new DomainError('not-found', 'memory_not_found', 'There is no such entry.');
@@ -230,8 +195,10 @@ const full = () =>
     `There are ${MOST} entries already: delete some, or give them a ttl_seconds.`,
   );
 
-/** A session that was deleted meanwhile has nothing left to clear. */
-function ifNoSession(error: unknown): number {
-  if (error instanceof DomainError && error.kind === 'not-found') return 0;
+const gone = () => new DomainError('precondition', 'version_mismatch', 'There is no such entry.');
+
+/** A session that is gone meanwhile, or passed to another, has nothing of his left to clear. */
+function ifNotHis(error: unknown): number {
+  if (error instanceof DomainError && (error.kind === 'not-found' || error.kind === 'forbidden')) return 0;
   throw error;
 }

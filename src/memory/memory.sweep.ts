@@ -20,7 +20,7 @@ export class MemorySweep implements OnModuleInit {
     return this.database.run(async () => {
       const space = await this.writes.lockExpired();
       if (space === null) return false;
-      await this.writes.delete(space, 'expired');
+      await this.writes.deleteExpired(space);
       return true;
     });
   }

@@ -24,12 +24,12 @@ export class SpacesService {
   ) {}
 
   /** @throws DomainError `session_not_found`, `session_deleted`, `forbidden` */
-  async lock({ scope, id }: Place, caller: Caller): Promise<Space> {
+  async lock({ scope, id }: Place, caller: Caller, deletedToo = false): Promise<Space> {
     if (scope === 'user') {
       const space = await this.writes.lockSpace(await this.users.lock(id));
       return { ...space, scope, userId: id, sessionId: null };
     }
-    const session = await this.sessions.lock(id, caller, 'work');
+    const session = await this.sessions.lock(id, caller, 'work', deletedToo);
     const space = await this.writes.lockSpace(session.key);
     return { ...space, scope, userId: session.user_id, sessionId: session.id };
   }

@@ -32,8 +32,8 @@ export class SessionsService {
   }
 
   /** Holds the session's row until the transaction ends: whatever hangs on a session is changed under it. */
-  async lock(id: string, caller: Caller, permission: Permission): Promise<SessionRow> {
-    return verify(await this.sessions.lock(id, caller.userId), permission);
+  async lock(id: string, caller: Caller, permission: Permission, deletedToo = false): Promise<SessionRow> {
+    return verify(await this.sessions.lock(id, caller.userId), permission, deletedToo);
   }
 
   /** Writes events of a locked session, for what hangs on it. */

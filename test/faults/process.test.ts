@@ -146,6 +146,34 @@ test('SIGTERM sends what is being sent to the end', async () => {
   expect(await service.exited).toBe(0);
 });
 
+test('SIGTERM sends the answers that stand in line', async () => {
+  const service = await startService({ DATABASE_URL: database.url });
+  const fred = service.api.as('fred');
+  for (const session_id of ['first', 'second'])
+    await fred.post('/sessions', { session_id: `line-${session_id}` });
+  const holder = await database.pool.connect();
+  await holder.query('begin');
+  await holder.query(`select from sessions where id = 'line-first' for update`);
+  const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  for (const session of ['first', 'second'])
+    socket.write(
+      `POST /sessions/line-${session}/heartbeat HTTP/1.1\r\nHost: x\r\nX-User-ID: fred\r\nContent-Length: 0\r\n\r\n`,
+    );
+  await whenWaiting(1);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  service.kill('SIGTERM');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await holder.query('rollback');
+  holder.release();
+  await once(socket, 'close');
+  expect(text.match(/"session_id":"line-(first|second)"/g)).toHaveLength(2);
+  expect(await service.exited).toBe(0);
+});
+
 test('requests whose sender is gone hold up no end', async () => {
   const service = await startService({ DATABASE_URL: database.url });
   for (let i = 0; i < 20; i++) {

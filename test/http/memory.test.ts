@@ -213,9 +213,11 @@ describe.each(Object.entries(PLACES))('memory of a %s', (scope, placeOf) => {
 
     it('is guarded by If-Match', async () => {
       const guard = (version: number) => ({ 'if-match': `"${version}"` });
-      expectRefused(await api.put(key('k'), { value: 0 }, guard(1)), 412, 'version_mismatch');
+      for (const tag of ['"1"', '"0"', '*'])
+        expectRefused(await api.put(key('k'), { value: 0 }, { 'if-match': tag }), 412, 'version_mismatch');
       await save('k', { value: 1 });
       expectOk(await api.put(key('k'), { value: 2 }, guard(1)));
+      expectOk(await api.put(key('k'), { value: 2 }, { 'if-match': '*' }));
       expectRefused(await api.put(key('k'), { value: 3 }, guard(1)), 412, 'version_mismatch');
       expectRefused(await api.patch(key('k'), { value: 3 }, guard(1)), 412, 'version_mismatch');
       expectRefused(await api.delete(key('k'), guard(1)), 412, 'version_mismatch');
@@ -394,6 +396,12 @@ describe.each(Object.entries(PLACES))('memory of a %s', (scope, placeOf) => {
     });
   });
 
+  it('is cleared, however much there is', async () => {
+    await Promise.all(Array.from({ length: 230 }, (_, i) => save(`n${i}`, { value: i })));
+    expect(expectOk(await api.delete(place))).toEqual({ deleted: 230 });
+    expect(expectOk(await api.get(place)).entries).toEqual([]);
+  });
+
   it('is cleared', async () => {
     await save('a', { value: 1 });
     await save('b', { value: 1, ttl_seconds: 60 });
@@ -423,6 +431,8 @@ describe.each(Object.entries(PLACES))('memory of a %s', (scope, placeOf) => {
     expectOk(await api.put(key('one more'), { value: 1 }), 201);
     expectOk(await api.put(key('another'), { value: 1 }), 201);
     expectRefused(await api.put(key('yet another'), { value: 1 }), 409, 'memory_full');
+    await sql(`update memory_entries set expires_at = now() where name = 'k'`);
+    expectOk(await api.put(key('k'), { value: 3 }), 201);
   });
 
   it('tells what happened, never what it says', async () => {
@@ -484,7 +494,7 @@ describe('the memory of a user', () => {
     const { session_id: theirs } = await create(app.api.as(fresh('other')));
     await share(app.database, theirs, user, 'editor');
     await api.put(at(theirs, '/memory/k'), { value: 1 });
-    expect(expectOk(await api.delete(ofUser(user, '?include_sessions=true')))).toEqual({ deleted: 3 });
+    expect(expectOk(await api.delete(ofUser(user, '?include_sessions=true')))).toEqual({ deleted: 4 });
     expect(expectOk(await api.get(at(mine[0]!.session_id, '/memory'))).entries).toEqual([]);
     expect(expectOk(await api.get(at(theirs, '/memory'))).entries).toHaveLength(1);
   });
@@ -542,8 +552,13 @@ describe('the memory of a session', () => {
       session_id: null,
     });
     expectRefused(await api.get(at(session_id, '/memory/his')), 404, 'memory_not_found');
-    await expire('both');
-    expect((await map(api)).both).toBeUndefined();
+    await sql(
+      `update memory_entries set expires_at = now() - interval '1 second'
+       where name = 'both' and space_key = (select key from sessions where id = $1)`,
+      [session_id],
+    );
+    expect(await map(api)).toEqual({ own: 'of the session', both: 'of the user', his: 'of the user' });
+    expect(await one(api, 'both')).toMatchObject({ scope: 'user', value: 'of the user' });
   });
 
   it('is taken in every state but deleted, and goes with the session', async () => {
