@@ -8,6 +8,7 @@ const FLOORS = [
   ['app.module.ts'],
   ['operations'],
   ['retention'],
+  ['context'],
   ['feed', 'stats'],
   ['messages', 'memory'],
   ['sessions'],
