@@ -34,8 +34,8 @@ export interface Material {
   /** `rows` hold every message from this seq on: a window, which the caller widens */
   from: number;
   /**
-   * The window; below it what completes a group that has a member in the window and, for a strategy that pins,
-   * what is pinned. In any order.
+   * The window; below it what completes a group that has a member in the window and, for `pinned`, what is pinned
+   * (others look past it). In any order.
    */
   rows: Row[];
   /** `max_tokens - reserve_tokens`; may be zero or less */

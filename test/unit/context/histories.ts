@@ -110,12 +110,10 @@ export const pinsOf = (rows: Row[]): Row[] => {
   return rows.filter((row) => row === first || row.role === 'system' || row.role === 'developer');
 };
 
-/** What the caller would have read: a window with what completes its groups, and what is pinned. */
-export function windowOf(material: Material, from: number, isPinning: boolean): Material {
-  const { rows } = material;
-  const pins = isPinning ? pinsOf(rows) : [];
-  const held = rows.filter(
-    (row) => pins.includes(row) || membersOf(rows, row).some((member) => member.seq >= from),
-  );
-  return { ...material, from, rows: held };
+/** What the caller would have read: a window, what completes its groups, and what could be pinned. */
+export function windowOf(material: Material, from: number): Material {
+  const pins = pinsOf(material.rows);
+  const isRead = (row: Row) =>
+    pins.includes(row) || membersOf(material.rows, row).some((member) => member.seq >= from);
+  return { ...material, from, rows: material.rows.filter(isRead) };
 }
