@@ -12,6 +12,7 @@ import { MemoryModule } from './memory/memory.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { RetentionModule } from './retention/retention.module.js';
+import { SearchModule } from './search/search.module.js';
 import { AccessFirstFilter } from './sessions/access-first.filter.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { StatsModule } from './stats/stats.module.js';
@@ -42,6 +43,7 @@ export class AppModule {
         SessionsModule,
         MessagesModule,
         MemoryModule,
+        SearchModule,
         FeedModule,
         StatsModule,
         RetentionModule,

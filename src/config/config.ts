@@ -44,6 +44,8 @@ const variables = z.object({
   SESSION_TTL_MINUTES: whole(1, 52_560_000).optional(),
   MAX_SESSION_TTL_MINUTES: whole(1, 52_560_000).default(525_600),
   SWEEP_SECONDS: whole(1, 3600).default(60),
+  INDEX_SECONDS: whole(1, 3600).default(3),
+  SEARCH_LANGUAGE: z.string().default('simple'),
   CORS_ORIGINS: z
     .string()
     .transform((v) =>

@@ -16,6 +16,7 @@ const STATUS: Record<ErrorKind, number> = {
   'too-large': 413,
   'unsupported-media': 415,
   invalid: 422,
+  'not-configured': 501,
   unavailable: 503,
 };
 
@@ -32,6 +33,7 @@ const TITLES: Record<number, string> = {
   422: 'Invalid input',
   431: 'Headers too large',
   500: 'Internal error',
+  501: 'Not configured here',
   503: 'Not available',
 };
 

@@ -11,14 +11,20 @@ import { LOG } from '../http/log.js';
 /** One short transaction's worth of work, found by looking at rows. Answers whether there may be more. */
 export type Step = () => Promise<boolean>;
 
+interface Sweep {
+  step: Step;
+  /** between two turns */
+  seconds: number;
+}
+
 /**
- * What is done again and again, every `SWEEP_SECONDS`, by every process: rooms add their steps. A step takes rows
+ * What is done again and again, every `SWEEP_SECONDS` or at a pace of its own, by every process: rooms add their steps. A step takes rows
  * that no other process holds, so several share the work and a killed one leaves it to the next.
  */
 @Injectable()
 export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly steps = new Map<string, Step>();
-  private timer?: NodeJS.Timeout;
+  private readonly sweeps = new Map<string, Sweep>();
+  private readonly timers: NodeJS.Timeout[] = [];
   private readonly running = new Map<string, Promise<void>>();
   private isStopping = false;
 
@@ -27,35 +33,37 @@ export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown
     @Inject(LOG) private readonly log: Logger,
   ) {}
 
-  add(name: string, step: Step): void {
-    this.steps.set(name, step);
+  add(name: string, step: Step, seconds = this.config.SWEEP_SECONDS): void {
+    this.sweeps.set(name, { step, seconds });
   }
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => this.tick(), this.config.SWEEP_SECONDS * 1000).unref();
+    for (const [name, { step, seconds }] of this.sweeps)
+      this.timers.push(setInterval(() => this.turn(name, step), seconds * 1000).unref());
   }
 
   /** Before the pool is closed: a step that runs is finished. */
   async beforeApplicationShutdown(): Promise<void> {
     this.isStopping = true;
-    clearInterval(this.timer);
+    for (const timer of this.timers) clearInterval(timer);
     await Promise.all(this.running.values());
   }
 
   /** Does all there is to do, once. */
   async run(): Promise<void> {
-    for (const step of this.steps.values()) await this.exhaust(step);
+    for (const [name, { step }] of this.sweeps) {
+      await this.running.get(name);
+      await this.exhaust(step);
+    }
   }
 
   /** One step that fails, or has much to do, keeps no other from its turn. */
-  private tick(): void {
-    for (const [name, step] of this.steps) {
-      if (this.running.has(name)) continue;
-      const done = this.exhaust(step)
-        .catch((err: unknown) => this.log.warn({ err, sweep: name }, 'sweep failed'))
-        .finally(() => this.running.delete(name));
-      this.running.set(name, done);
-    }
+  private turn(name: string, step: Step): void {
+    if (this.running.has(name)) return;
+    const done = this.exhaust(step)
+      .catch((err: unknown) => this.log.warn({ err, sweep: name }, 'sweep failed'))
+      .finally(() => this.running.delete(name));
+    this.running.set(name, done);
   }
 
   private async exhaust(step: Step): Promise<void> {

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import type { MemoryEntry, MemorySpace } from './memory.entity.js';
-import { isLive, type Name } from './memory.repository.js';
+import type { Name } from './memory.repository.js';
+import { isLive } from './memory.sql.js';
 
 /** How many earlier versions of an entry are kept, and how many bytes of them. */
 const KEPT = 100;

@@ -6,6 +6,7 @@ import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { statusOf } from '../sessions/session.sql.js';
 import type { MemoryVersion } from './memory.entity.js';
+import { isLive } from './memory.sql.js';
 import type { MemoryRow } from './memory.view.js';
 
 /** Whose memory: a user's, or a session's. */
@@ -69,14 +70,16 @@ export class MemoryRepository {
     return (await this.database.query(IS_KEPT, [space])).length > 0;
   }
 
+  /** Entries by their own keys, wherever they are kept, as far as they are there. */
+  findByKeys(keys: number[]): Promise<MemoryRow[]> {
+    return this.database.query(FIND_BY_KEYS, [keys]);
+  }
+
   /** What an entry was before, newest first. */
   findVersions(entry: number, before: number | null, limit: number): Promise<(MemoryVersion & Counted)[]> {
     return this.database.query(VERSIONS, [entry, before, limit + 1, pageBytes(false)]);
   }
 }
-
-/** SQL for: it has not expired. */
-export const isLive = (e: string) => `(${e}.expires_at is null or ${e}.expires_at > clock_timestamp())`;
 
 const COLUMNS = `
   e.key, e.memory_id, e.name, e.memory_type, e.value, e.content, e.metadata, e.importance, e.version, e.expires_at,
@@ -165,6 +168,14 @@ const PAGE_OF_USER = statement('memory.pageOfUser', page(ofUser, 2));
 const IS_KEPT = statement(
   'memory.isKept',
   `select from memory_entries e where e.space_key = $1 and ${isLive('e')} limit 1`,
+);
+
+const FIND_BY_KEYS = statement(
+  'memory.findByKeys',
+  `select ${COLUMNS}, case when u.key is null then 'session' else 'user' end as scope,
+     coalesce(u.id, s.user_id) as user_id, s.id as session_id
+   from memory_entries e left join users u on u.key = e.space_key left join sessions s on s.key = e.space_key
+   where e.key = any($1::bigint[]) and ${isLive('e')}`,
 );
 
 const VERSIONS = statement(

@@ -46,6 +46,11 @@ export class MemoryService {
     return this.memory.isKept(session);
   }
 
+  /** Entries by their own keys; whoever asks has made sure that the caller may read them. */
+  byKeys(keys: number[]): Promise<MemoryRow[]> {
+    return this.memory.findByKeys(keys);
+  }
+
   async page(place: Place, request: ListRequest) {
     const { header, rows } = await this.memory.findPage(place, request);
     if (place.scope === 'session') verify(header, 'read');

@@ -5,12 +5,22 @@ import { timestamp } from '../http/schemas.js';
 import { sessionFields } from '../sessions/session.view.js';
 import { MESSAGE_TYPES, ROLES, type StoredMessage } from './message.entity.js';
 
+/** A message by the key of its session. */
+export interface MessageRef {
+  session: number;
+  seq: number;
+}
+
+export const messageRole = z.enum(ROLES);
+
+export type FoundMessage = StoredMessage & { session_key: number };
+
 const shape = {
   message_id: z.string(),
   session_id: z.string(),
   seq: z.int().min(1).meta({ description: 'without gaps in its session' }),
   user_id: z.string().nullable(),
-  role: z.enum(ROLES),
+  role: messageRole,
   content: z.union([z.string(), z.array(z.looseObject({ type: z.string() }))]).nullable(),
   message_type: z.enum(MESSAGE_TYPES),
   tool_calls: z.array(z.looseObject({ id: z.string() })).nullable(),

@@ -6,6 +6,7 @@ import { IdempotencyService } from '../idempotency/idempotency.service.js';
 import { Sweeps } from '../jobs/sweeps.js';
 import { MemoryWritesRepository } from '../memory/memory-writes.repository.js';
 import { MessagesRepository } from '../messages/messages.repository.js';
+import { TextsRepository } from '../search/texts.repository.js';
 import { CheckpointsRepository } from '../sessions/checkpoints.repository.js';
 import { SessionsRepository } from '../sessions/sessions.repository.js';
 
@@ -19,6 +20,7 @@ export class PurgeService implements OnModuleInit {
     private readonly database: Database,
     private readonly sessions: SessionsRepository,
     private readonly checkpoints: CheckpointsRepository,
+    private readonly texts: TextsRepository,
     private readonly messages: MessagesRepository,
     private readonly memory: MemoryWritesRepository,
     private readonly members: MembersRepository,
@@ -37,7 +39,14 @@ export class PurgeService implements OnModuleInit {
     return this.database.run(async () => {
       const key = await this.sessions.lockPurged();
       if (key === null) return false;
-      for (const room of [this.messages, this.checkpoints, this.memory, this.members, this.events]) {
+      for (const room of [
+        this.texts,
+        this.messages,
+        this.checkpoints,
+        this.memory,
+        this.members,
+        this.events,
+      ]) {
         if (await room.purge(key, BATCH)) return true;
       }
       await this.sessions.remove(key);

@@ -5,6 +5,7 @@ import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { MemoryModule } from '../memory/memory.module.js';
 import { MessagesModule } from '../messages/messages.module.js';
+import { SearchModule } from '../search/search.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { PurgeService } from './purge.service.js';
 
@@ -14,6 +15,7 @@ import { PurgeService } from './purge.service.js';
     SessionsModule,
     MessagesModule,
     MemoryModule,
+    SearchModule,
     AccessModule,
     EventsModule,
     IdempotencyModule,

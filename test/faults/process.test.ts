@@ -302,7 +302,7 @@ test.each([
   expect(text).not.toContain('secret-word');
 });
 
-test('a port that is taken, and a schema newer than the code, stop the start with one line', async () => {
+test('a port that is taken, a language PostgreSQL does not know, and a schema newer than the code stop the start with one line', async () => {
   const service = await startService({ DATABASE_URL: database.url });
   const taken = await refusedStart({ DATABASE_URL: database.url, PORT: new URL(service.url).port });
   expect(taken).toMatchObject({
@@ -313,6 +313,11 @@ test('a port that is taken, and a schema newer than the code, stop the start wit
   });
   service.kill('SIGTERM');
   await service.exited;
+  const foreign = await refusedStart({ DATABASE_URL: database.url, SEARCH_LANGUAGE: 'klingon' });
+  expect(foreign).toMatchObject({
+    status: 1,
+    text: expect.stringMatching(/^session-service: SEARCH_LANGUAGE=klingon is not accepted: .*\n$/),
+  });
   await database.pool.query(
     `insert into migrations (timestamp, name) values (9999999999999, 'Future9999999999999')`,
   );

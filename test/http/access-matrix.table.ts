@@ -163,6 +163,17 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('resumeLatestSession', 'of somebody by name', 'named', { body: ({ owner }) => ({ user_id: owner }) }),
   entry('listEvents', '', 'any caller'),
   entry('getServiceStats', '', 'any caller'),
+  entry('searchMessages', 'of all the caller may see', 'any caller', { body: () => ({ query: 'hello' }) }),
+  entry('searchMessages', 'in a session', 'viewer', {
+    body: ({ session }) => ({ query: 'hello', session_id: session }),
+  }),
+  entry('searchMemory', 'of all the caller may see', 'any caller', { body: () => ({ query: 'hello' }) }),
+  entry('searchMemory', 'of somebody by name', 'named', {
+    body: ({ owner }) => ({ query: 'x', user_id: owner }),
+  }),
+  entry('searchMemory', 'of a session', 'viewer', {
+    body: ({ session }) => ({ query: 'hello', session_id: session, include_user: true }),
+  }),
 
   entry('getSession', '', 'viewer'),
   entry('getSession', 'archived', 'viewer', { state: 'archived' }),

@@ -121,7 +121,7 @@ function expectation({ least }: Entry, path: string, column: Column): 'allowed' 
   if (column === 'nobody') return 401;
   if (least === 'any caller') return 'allowed';
   if (least === 'named') return column === 'owner' || column === 'service' ? 'allowed' : 403;
-  if (isStranger(column)) return path.includes('{session_id}') ? 404 : 403;
+  if (isStranger(column)) return path.includes('{session_id}') || least === 'viewer' ? 404 : 403;
   return RANK.indexOf(column) >= RANK.indexOf(least) ? 'allowed' : 403;
 }
 

@@ -8,7 +8,10 @@ import { startProxy } from '../setup/pg-proxy.js';
 test('1,000 appends make 1,000 round trips', async () => {
   const database = await createDatabase();
   const proxy = await startProxy(database.url);
-  const config = loadConfig({ LOG_LEVEL: 'silent', SWEEP_SECONDS: '3600' }, '/nonexistent');
+  const config = loadConfig(
+    { LOG_LEVEL: 'silent', SWEEP_SECONDS: '3600', INDEX_SECONDS: '3600' },
+    '/nonexistent',
+  );
   const app = await createApp(config, createLog(config), proxy.url);
   await app.listen(0, '127.0.0.1');
   const api = new Api(await app.getUrl()).as('alice');

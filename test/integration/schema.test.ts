@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { Member } from '../../src/access/member.entity.js';
 import { dataSourceOptions } from '../../src/database/data-source.js';
 import { migrate } from '../../src/database/migrate.js';
+import { Due } from '../../src/derived/due.entity.js';
 import { Event } from '../../src/events/event.entity.js';
 import { EventClockRow } from '../../src/events/event-clock.entity.js';
 import { StreamPosition } from '../../src/events/stream-position.entity.js';
@@ -10,6 +11,7 @@ import { User } from '../../src/events/user.entity.js';
 import { IdempotencyKey } from '../../src/idempotency/idempotency-key.entity.js';
 import { MemoryEntry, MemorySpace, MemoryVersion } from '../../src/memory/memory.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
+import { MemoryText, MessageText, SearchLanguageRow } from '../../src/search/text.entity.js';
 import { Checkpoint } from '../../src/sessions/checkpoint.entity.js';
 import { Session, SessionDetails } from '../../src/sessions/session.entity.js';
 import { ServiceTotals, SessionTotals } from '../../src/stats/totals.entity.js';
@@ -29,6 +31,10 @@ const entities = [
   MemorySpace,
   MemoryEntry,
   MemoryVersion,
+  Due,
+  MessageText,
+  MemoryText,
+  SearchLanguageRow,
   IdempotencyKey,
   SessionTotals,
   ServiceTotals,

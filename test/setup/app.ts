@@ -38,6 +38,7 @@ const testConfig = (environment: NodeJS.ProcessEnv): Config =>
       LOG_LEVEL: 'silent',
       SERVICE_API_KEYS: `tests:${SERVICE_KEY}`,
       SWEEP_SECONDS: '3600',
+      INDEX_SECONDS: '3600',
       PORT: '0',
       ...environment,
     },

@@ -18,6 +18,8 @@ const DEFAULTS = {
   SESSION_TTL_MINUTES: undefined,
   MAX_SESSION_TTL_MINUTES: 525_600,
   SWEEP_SECONDS: 60,
+  INDEX_SECONDS: 3,
+  SEARCH_LANGUAGE: 'simple',
   CORS_ORIGINS: [],
   LOG_LEVEL: 'info',
   SERVICE_NAME: 'session-service',
@@ -86,6 +88,8 @@ describe('the configuration', () => {
         SESSION_TTL_MINUTES: '10',
         MAX_SESSION_TTL_MINUTES: '10',
         SWEEP_SECONDS: '3600',
+        INDEX_SECONDS: '10',
+        SEARCH_LANGUAGE: 'english',
         CORS_ORIGINS: 'https://app.example, http://localhost:3000,',
         SERVICE_NAME: 'other',
         ENVIRONMENT: 'production',
@@ -102,6 +106,8 @@ describe('the configuration', () => {
       SESSION_TTL_MINUTES: 10,
       MAX_SESSION_TTL_MINUTES: 10,
       SWEEP_SECONDS: 3600,
+      INDEX_SECONDS: 10,
+      SEARCH_LANGUAGE: 'english',
       CORS_ORIGINS: ['https://app.example', 'http://localhost:3000'],
       SERVICE_NAME: 'other',
       ENVIRONMENT: 'production',
@@ -145,6 +151,7 @@ describe('a wrong value', () => {
     SESSION_TTL_MINUTES: whole(1, 52_560_000),
     MAX_SESSION_TTL_MINUTES: whole(1, 52_560_000),
     SWEEP_SECONDS: whole(1, 3600),
+    INDEX_SECONDS: whole(1, 3600),
     BODY_LIMIT_MB: whole(1, 512),
     METRICS_PORT: whole(1, 65_535),
     AUTH_MODE: { values: ['jwtt', 'off', 'trusted header'], cure: /one of trusted-header, none/ },
@@ -227,10 +234,11 @@ describe('a wrong value', () => {
     for (const name of ['PORT', 'LOG_LEVEL', 'GATEWAY_SECRET']) expect(message).toContain(name);
   });
 
-  it.each(VARIABLES.filter((name) => !['HOST', 'DATA_DIR', 'SERVICE_NAME', 'ENVIRONMENT'].includes(name)))(
-    'of %s is covered here',
-    (name) => expect(Object.keys({ ...WRONG, ...SECRETS })).toContain(name),
-  );
+  it.each(
+    VARIABLES.filter(
+      (name) => !['HOST', 'DATA_DIR', 'SEARCH_LANGUAGE', 'SERVICE_NAME', 'ENVIRONMENT'].includes(name),
+    ),
+  )('of %s is covered here', (name) => expect(Object.keys({ ...WRONG, ...SECRETS })).toContain(name));
 });
 
 describe('values that do not go together', () => {

@@ -1,0 +1,175 @@
+import { Injectable } from '@nestjs/common';
+import { boundedPage, type Counted } from '../common/paging.js';
+import { Database } from '../database/database.js';
+import { statement } from '../database/statement.js';
+import { settledAfter } from '../events/events.sql.js';
+import type { Changed, SourceEntry, SourceMessage } from './changed.js';
+import type { Due } from './due.entity.js';
+
+interface Position {
+  tx: number;
+  position: number;
+}
+
+type Read<Source> = Source & Counted & { n: number };
+
+/** How much is derived from at once: rows, and bytes of documents. */
+const ROWS = 1_000;
+const BYTES = 2 * 1024 * 1024;
+
+/** What is to be derived from: noted from the stream of all events, then worked off in order. */
+@Injectable()
+export class DueRepository {
+  constructor(private readonly database: Database) {}
+
+  /** Where noting stands, held for this transaction; null: another process derives. */
+  async lockPosition(): Promise<Position | null> {
+    const [row] = await this.database.query<Position>(LOCK_POSITION);
+    return row ?? null;
+  }
+
+  /** Notes what the next events say has changed; answers how many events there were. */
+  async note({ tx, position }: Position, limit: number): Promise<number> {
+    const [page] = await this.database.query<Position & { count: number }>(NOTE, [tx, position, limit]);
+    if (page!.count > 0) await this.database.query(MOVE, [page!.tx, page!.position]);
+    return page!.count;
+  }
+
+  /** Everything there is. */
+  async noteAll(): Promise<void> {
+    await this.database.query(NOTE_ALL);
+  }
+
+  async count(): Promise<number> {
+    return (await this.database.query<{ count: number }>(COUNT))[0]!.count;
+  }
+
+  /** What is due next, crossed off; null: nothing is. */
+  async take(): Promise<Changed | null> {
+    const due = await this.database.query<Due>(NEXT, [ROWS]);
+    if (due.length === 0) return null;
+    return due[0]!.memory_id === null ? this.takeMessages(due) : this.takeEntries(due);
+  }
+
+  /** A range of messages that is too long for once stays due from where it was left. */
+  private async takeMessages(due: Due[]): Promise<Changed> {
+    const messages = await this.read<SourceMessage>(MESSAGES, due);
+    const last = messages.at(-1);
+    const isCut = last !== undefined && (messages.length < last.found || last.found === ROWS);
+    if (isCut) await this.database.query(LEAVE, [last.n, last.seq]);
+    await this.crossOff(isCut ? due.filter(({ n }) => n < last.n) : due);
+    return { messages, entries: [] };
+  }
+
+  private async takeEntries(due: Due[]): Promise<Changed> {
+    const entries = await this.read<SourceEntry>(ENTRIES, due);
+    const last = entries.at(-1);
+    const isCut = last !== undefined && entries.length < last.found;
+    await this.crossOff(isCut ? due.filter(({ n }) => n <= last.n) : due);
+    return { messages: [], entries };
+  }
+
+  private read<Source>(sources: typeof MESSAGES, due: Due[]): Promise<Read<Source>[]> {
+    return this.database.query(sources, [due.map(({ n }) => n), ROWS, BYTES]);
+  }
+
+  private async crossOff(due: Due[]): Promise<void> {
+    await this.database.query(CROSS_OFF, [due.map(({ n }) => n)]);
+  }
+}
+
+const LOCK_POSITION = statement(
+  'derived.lockPosition',
+  `select tx, position from stream_positions where name = 'derived' for update skip locked`,
+);
+
+const MOVE = statement(
+  'derived.move',
+  `update stream_positions set tx = $1, position = $2, as_of = now() where name = 'derived'`,
+);
+
+/** Messages that were appended one after another are one range; a fork brings a history and memory at once. */
+const NOTE = statement(
+  'derived.note',
+  `with page as materialized (
+     select e.aggregate_key as place, e.event_type as type, e.payload as told, e.tx, e.position from events e
+     where ${settledAfter('e', '$1', '$2')}
+     order by e.tx, e.position limit $3::int
+   ), noted as (
+     insert into derived_due (place_key, from_seq, to_seq, memory_id)
+     select place, min((told ->> 'from_seq')::bigint), max((told ->> 'to_seq')::bigint), null::uuid
+     from page where type = 'message.appended' group by place
+     union all
+     select place, 1, (told ->> 'up_to_seq')::bigint, null from page where type = 'session.forked'
+     union all
+     select place, (told ->> 'seq')::bigint, (told ->> 'seq')::bigint, null from page where type = 'message.redacted'
+     union all
+     select distinct place, null::bigint, null::bigint, substr(told ->> 'memory_id', 5)::uuid
+     from page where type = 'memory.saved'
+     union all
+     select place, null, null, e.memory_id
+     from page join memory_entries e on e.space_key = place where type = 'session.forked'
+   )
+   select count(*)::int as count, (array_agg(tx order by tx desc, position desc))[1] as tx,
+     (array_agg(position order by tx desc, position desc))[1] as position
+   from page`,
+);
+
+const NOTE_ALL = statement(
+  'derived.noteAll',
+  `with messages as (
+     insert into derived_due (place_key, from_seq, to_seq)
+     select key, 1, message_count from sessions where message_count > 0 and purged_at is null order by key
+   )
+   insert into derived_due (place_key, memory_id) select space_key, memory_id from memory_entries order by key`,
+);
+
+const COUNT = statement(
+  'derived.count',
+  'select coalesce(sum(coalesce(to_seq - from_seq, 0) + 1), 0)::float8 as count from derived_due',
+);
+
+/** The first ones, as long as they are all of messages, or all of memory. */
+const NEXT = statement(
+  'derived.next',
+  `select * from (
+     select d.*, sum(coalesce(to_seq - from_seq, 0) + 1) over (order by n) - (coalesce(to_seq - from_seq, 0) + 1) as rows_before
+     from (select * from derived_due order by n limit $1::int) d
+     where (memory_id is null) = (select memory_id is null from derived_due order by n limit 1)
+   ) due where rows_before < $1::int order by n`,
+);
+
+const OWNER = (user: string) => `coalesce(hashtextextended(${user}, 0), 0)`;
+
+/** $1 what is due, $2 rows, $3 bytes */
+const MESSAGES = statement(
+  'derived.messages',
+  boundedPage(
+    `select d.n, m.* from derived_due d join sessions s on s.key = d.place_key and s.purged_at is null
+     cross join lateral (
+       select m.session_key as place_key, m.seq, ${OWNER('s.user_id')}::text as owner, m.name, m.content, m.tool_calls,
+         m.redacted_at is not null as is_redacted, m.bytes as size
+       from messages m where m.session_key = d.place_key and m.seq between d.from_seq and d.to_seq
+       order by m.seq limit $2::int
+     ) m
+     where d.n = any($1::bigint[]) order by d.n, m.seq limit $2::int`,
+    'n, seq',
+    '$3',
+  ),
+);
+
+const ENTRIES = statement(
+  'derived.entries',
+  boundedPage(
+    `select d.n, e.space_key as place_key, e.key, e.version, ${OWNER('coalesce(u.id, s.user_id)')}::text as owner,
+       e.name, e.value, e.bytes as size
+     from derived_due d join memory_entries e on e.space_key = d.place_key and e.memory_id = d.memory_id
+     left join users u on u.key = e.space_key left join sessions s on s.key = e.space_key
+     where d.n = any($1::bigint[]) order by d.n limit $2::int`,
+    'n',
+    '$3',
+  ),
+);
+
+const LEAVE = statement('derived.leave', 'update derived_due set from_seq = $2::bigint + 1 where n = $1');
+const CROSS_OFF = statement('derived.crossOff', 'delete from derived_due where n = any($1::bigint[])');

@@ -1,0 +1,124 @@
+import { setImmediate } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { verify } from '../access/verify.js';
+import { type Caller, isService } from '../common/caller.js';
+import { DomainError, forbidden } from '../common/errors.js';
+import { MemoryService } from '../memory/memory.service.js';
+import type { MemoryRow } from '../memory/memory.view.js';
+import type { FoundMessage } from '../messages/message.view.js';
+import { MessagesService } from '../messages/messages.service.js';
+import { highlight } from './highlight.js';
+import type { MemoryHit, MessageHit } from './hits.js';
+import { nearly, parseQuery } from './query.js';
+import { type Hit, SearchRepository, type SearchRequest } from './search.repository.js';
+import type { SearchMemory, SearchMessages } from './search.schemas.js';
+import { textOfEntry, textOfMessage } from './source-text.js';
+import { partsOf } from './words.js';
+
+/** Finding what was said, and what is kept. What is deleted or redacted is not found from that moment on. */
+@Injectable()
+export class SearchService {
+  constructor(
+    private readonly search: SearchRepository,
+    private readonly messages: MessagesService,
+    private readonly memory: MemoryService,
+  ) {}
+
+  /** @throws DomainError `session_not_found`, `session_deleted`, `embeddings_not_configured` */
+  async findMessages(asked: SearchMessages, caller: Caller): Promise<MessageHit[]> {
+    checkMode(asked.mode);
+    const { role = null, created_after = null, created_before = null, neighbours, limit } = asked;
+    const hits = await this.hits(asked.query, {
+      ...{ of: 'messages', user: caller.userId, limit, filters: [role, created_after, created_before] },
+      places: asked.session_id === undefined ? null : [await this.sessionKey(asked.session_id, caller)],
+    });
+    const refs = hits.map(({ place_key, item }) => ({ session: place_key, seq: item }));
+    const found = await this.messages.around(refs, neighbours);
+    return inTurn(hits, (hit) => messageHit(hit, found, neighbours));
+  }
+
+  /** @throws DomainError `forbidden`, `session_not_found`, `session_deleted`, `embeddings_not_configured` */
+  async findMemory(asked: SearchMemory, caller: Caller): Promise<MemoryHit[]> {
+    checkMode(asked.mode);
+    const { memory_type = null, min_score = null, limit } = asked;
+    const hits = await this.hits(asked.query, {
+      ...{ of: 'memory', user: caller.userId, limit, filters: [memory_type, min_score] },
+      places: await this.memoryPlaces(asked, caller),
+    });
+    const rows = await this.memory.byKeys(hits.map(({ item }) => item));
+    return inTurn(hits, (hit) => memoryHit(hit, rows));
+  }
+
+  /** Where nothing has the words as they are asked for, those with words nearly like them. */
+  private async hits(asked: string, request: SearchRequest): Promise<Hit[]> {
+    const query = parseQuery(asked);
+    if (query.wanted.length === 0 || request.places?.length === 0) return [];
+    const hits = await this.search.rank(request, query.text, null);
+    if (hits.length > 0) return hits;
+    const corrected = nearly(query, await this.search.near(request, query.wanted.flat()));
+    return corrected === null ? [] : this.search.rank(request, query.text, corrected);
+  }
+
+  private async sessionKey(id: string, caller: Caller): Promise<number> {
+    return verify(await this.search.findSession(id, caller.userId), 'read').session_key!;
+  }
+
+  /** Keys of the session's and the user's memory that are named; null: none is. */
+  private async memoryPlaces(asked: SearchMemory, caller: Caller): Promise<number[] | null> {
+    const { session_id = null, user_id = null, include_user } = asked;
+    if (user_id !== null && !isService(caller) && user_id !== caller.userId)
+      throw forbidden('A user searches his own memory only.');
+    if (session_id === null && user_id === null) return null;
+    const place = await this.search.findPlaces(session_id, caller.userId, user_id, include_user);
+    if (session_id !== null) verify(place.session_key === null ? null : place, 'read');
+    return [place.session_key, place.user_key].filter((key) => key !== null);
+  }
+}
+
+function checkMode(mode: SearchMessages['mode']): void {
+  if (mode !== 'semantic') return;
+  throw new DomainError(
+    'not-configured',
+    'embeddings_not_configured',
+    'There is no EMBEDDINGS_URL: search is lexical here.',
+  );
+}
+
+/** What has gone since it was found, or is too much for one answer, is left out. To mark a long text takes a while: others have their turn between. */
+async function inTurn<Found>(hits: Hit[], make: (hit: Hit) => Promise<Found | null>): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const hit of hits) {
+    const made = await make(hit);
+    if (made !== null) found.push(made);
+  }
+  return found;
+}
+
+async function messageHit(hit: Hit, found: FoundMessage[], neighbours: number): Promise<MessageHit | null> {
+  const { place_key, item, score } = hit;
+  const around = found
+    .filter(({ session_key, seq }) => session_key === place_key && Math.abs(seq - item) <= neighbours)
+    .sort((a, b) => a.seq - b.seq);
+  const row = around.find(({ seq }) => seq === item);
+  if (!row || row.redacted_at !== null) return null;
+  return {
+    ...{ row, sessionId: hit.session_id!, score, highlight: await highlighted(textOfMessage(row), hit) },
+    before: around.filter(({ seq }) => seq < item),
+    after: around.filter(({ seq }) => seq > item),
+  };
+}
+
+async function memoryHit(hit: Hit, rows: MemoryRow[]): Promise<MemoryHit | null> {
+  const row = rows.find(({ key, version }) => key === hit.item && version === hit.version);
+  if (!row) return null;
+  return { row, score: hit.score, highlight: await highlighted(textOfEntry(row), hit) };
+}
+
+async function highlighted(text: string, { part, positions }: Hit): Promise<string> {
+  let n = 0;
+  for (const made of partsOf(text)) {
+    if (n++ === part) return highlight(made, positions);
+    await setImmediate();
+  }
+  return '';
+}

@@ -1,0 +1,164 @@
+import { roleIn } from '../access/access.sql.js';
+import { type Statement, statement } from '../database/statement.js';
+import { isLive } from '../memory/memory.sql.js';
+import { statusOf } from '../sessions/session.sql.js';
+import { CONFIGURATION } from './texts.repository.js';
+
+/** Which texts are looked at: those in the places given, those of sessions a user may see, or all. */
+export type Reach = 'places' | 'user' | 'all';
+
+/** So many texts that match are ranked: of a word that is everywhere it matters little which. */
+const RANKED = 20_000;
+
+/** SQL for the numbers of those who own what the user may see: himself, and whoever shares a session with him. */
+const owners = (user: string) => `array(
+  select hashtextextended(${user}::text, 0)
+  union
+  select coalesce(hashtextextended(s.user_id, 0), 0) from members m join sessions s on s.key = m.session_key
+  where m.user_id = ${user})`;
+
+const REACHED: Record<Reach, string> = {
+  places: 't.place_key = any($4::bigint[])',
+  user: `t.owner = any(${owners('$3')})`,
+  all: 'true',
+};
+
+const isVisible = (s: string) =>
+  `${s}.purged_at is null and ${statusOf(s)} <> 'deleted' and (${roleIn(s, '$3')}) is not null`;
+
+/** Every statement names all its parameters, so that each reach takes the same. */
+const given = (user: string, places: string) => `given as (select ${user}::text, ${places}::bigint[])`;
+
+interface Kind {
+  table: string;
+  /** joins what the texts `f` are of, and says what of it may be found */
+  sources: string;
+  /** of a hit, beside its place, item and part */
+  columns: string;
+  /** the newer goes first where both match as well */
+  newest: string;
+}
+
+/** $6 role, $7 after, $8 before */
+const MESSAGES: Kind = {
+  table: 'message_texts',
+  sources: `join sessions s on s.key = f.place_key join messages m on m.session_key = f.place_key and m.seq = f.item
+    where m.redacted_at is null and ${isVisible('s')} and ($6::text is null or m.role = $6)
+      and ($7::timestamptz is null or m.created_at > $7) and ($8::timestamptz is null or m.created_at < $8)`,
+  columns: 's.id as session_id, 1 as version',
+  newest: 'm.created_at',
+};
+
+/** $6 type, $7 least score */
+const MEMORY: Kind = {
+  table: 'memory_texts',
+  sources: `join memory_entries e on e.key = f.item and e.version = f.version
+      left join users u on u.key = f.place_key left join sessions s on s.key = f.place_key
+    where ${isLive('e')} and ($6::text is null or e.memory_type = $6)
+      and ($7::float8 is null or ts_rank_cd(f.words, query.words, 1) >= $7)
+      and case when u.key is not null then $3::text is null or u.id = $3 else ${isVisible('s')} end`,
+  columns: 's.id as session_id, e.version',
+  newest: 'e.updated_at',
+};
+
+/**
+ * Texts that match, best first, each part's best of a message or an entry, with the positions of the words found. A
+ * query that no index can answer, such as for whatever lacks a word, finds nothing.
+ *
+ * $1 as `websearch_to_tsquery` takes it, $2 instead of it as `tsquery` does, $3 user, $4 places, $5 limit
+ */
+const rank = (name: string, kind: Kind, reach: Reach): Statement =>
+  statement(
+    `search.${name}.${reach}`,
+    `with ${given('$3', '$4')}, query as materialized (
+       select coalesce($2::tsquery, websearch_to_tsquery(${CONFIGURATION}, $1)) as words
+     ), lexemes as materialized (
+       select array(select (regexp_matches(words::text, '''([^'']+)''', 'g'))[1]) as all from query
+     ), found as materialized (
+       select t.* from ${kind.table} t
+       where (select querytree(words) from query) not in ('', 'T')
+         and t.words @@ (select words from query) and ${REACHED[reach]}
+       limit ${RANKED}
+     ), hit as (
+       select distinct on (f.place_key, f.item) f.place_key, f.item, f.part, f.words, ${kind.columns},
+         ts_rank_cd(f.words, query.words, 1) as score, ${kind.newest} as newest
+       from found f cross join query ${kind.sources}
+       order by f.place_key, f.item, score desc, f.part
+     ), top as (
+       select * from hit order by score desc, newest desc, place_key, item desc limit $5::int
+     )
+     select top.place_key, top.item, top.part, top.session_id, top.version, top.score, array(
+         select p from unnest(top.words) w, unnest(w.positions) p
+         where w.lexeme = any((select lexemes.all from lexemes)::text[]) order by p limit 200) as positions
+     from top order by score desc, newest desc, place_key, item desc`,
+  );
+
+/** Texts that a misspelt word is looked for in: of the newest sessions, in each the newest. */
+const [SESSIONS, TEXTS] = [50, 2_000];
+
+const newest = (which: string) =>
+  `(select s.key from sessions s where ${which} and s.purged_at is null order by s.last_activity_at desc limit ${SESSIONS})`;
+
+const PLACES: Record<Reach, string> = {
+  places: 'select unnest($2::bigint[]) as key',
+  user: `${newest('s.user_id = $3')}
+    union (select m.session_key from members m where m.user_id = $3 limit ${SESSIONS})
+    union select key from users where id = $3`,
+  all: newest('true'),
+};
+
+/**
+ * Words that are nearly those asked for: they begin with them, or a few letters differ.
+ *
+ * $1 words, $2 places, $3 user
+ */
+const near = (name: string, { table }: Kind, reach: Reach): Statement =>
+  statement(
+    `search.near.${name}.${reach}`,
+    `with ${given('$3', '$2')}, texts as materialized (
+       select t.words from (${PLACES[reach]}) place cross join lateral (
+         select words from ${table} t where t.place_key = place.key order by t.item desc limit ${TEXTS}) t
+       limit ${TEXTS}
+     ), vocabulary as materialized (
+       select distinct w.lexeme from texts, unnest(texts.words) w where length(w.lexeme) between 2 and 64
+     ), asked as (
+       select word, case when length(word) < 4 then 0 when length(word) < 6 then 1 else 2 end as differing
+       from (select distinct unnest($1::text[]) as word) w where length(word) between 2 and 64
+     ), compared as (
+       select a.word, a.differing, v.lexeme, case when starts_with(v.lexeme, a.word) then 0
+         else levenshtein_less_equal(a.word, v.lexeme, a.differing) end as distance
+       from asked a cross join vocabulary v
+     )
+     select word, (array_agg(lexeme order by distance, length(lexeme), lexeme))[1:10] as near
+     from compared where distance <= differing group by word`,
+  );
+
+const REACHES = Object.keys(REACHED) as Reach[];
+const each = <T>(make: (reach: Reach) => T) =>
+  Object.fromEntries(REACHES.map((reach) => [reach, make(reach)])) as Record<Reach, T>;
+
+export const RANK = {
+  messages: each((reach) => rank('messages', MESSAGES, reach)),
+  memory: each((reach) => rank('memory', MEMORY, reach)),
+};
+
+export const NEAR = {
+  messages: each((reach) => near('messages', MESSAGES, reach)),
+  memory: each((reach) => near('memory', MEMORY, reach)),
+};
+
+/** Where to look for memory: $1 session, $2 caller, $3 user, $4 whether in that of the caller, or of the session's owner, too. */
+export const MEMORY_PLACES = statement(
+  'search.memoryPlaces',
+  `select s.key as session_key, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role, u.key as user_key
+   from (select 1) one
+     left join sessions s on s.id = $1 and s.purged_at is null
+     left join users u on u.id = coalesce($3::text, case when $4::boolean then coalesce($2::text, s.user_id) end)`,
+);
+
+/** $1 session, $2 caller */
+export const SESSION_PLACE = statement(
+  'search.sessionPlace',
+  `select s.key as session_key, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role
+   from sessions s where s.id = $1 and s.purged_at is null`,
+);
