@@ -50,7 +50,7 @@ export class MessagesService {
     caller: Caller,
     key: string | null,
   ): Promise<AppendResult> {
-    const append = prepare(request, caller, key);
+    const append = prepare(id, request, caller, key);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const appended = await this.tryAppend(id, append, caller);
       if (appended.length) return written(append, appended);
