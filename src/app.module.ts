@@ -11,6 +11,7 @@ import { ValidationPipe } from './http/validation.pipe.js';
 import { MemoryModule } from './memory/memory.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
+import { RestructureModule } from './restructure/restructure.module.js';
 import { RetentionModule } from './retention/retention.module.js';
 import { AccessFirstFilter } from './sessions/access-first.filter.js';
 import { SessionsModule } from './sessions/sessions.module.js';
@@ -45,6 +46,7 @@ export class AppModule {
         FeedModule,
         StatsModule,
         RetentionModule,
+        RestructureModule,
         OperationsModule,
       ],
       providers: [

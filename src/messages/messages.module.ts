@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { Message, ToolCall } from './message.entity.js';
+import { MessageCopiesRepository } from './message-copies.repository.js';
 import { MessageEditsController } from './message-edits.controller.js';
 import { MessageEditsRepository } from './message-edits.repository.js';
 import { MessageEditsService } from './message-edits.service.js';
@@ -14,7 +15,13 @@ import { SessionController } from './session.controller.js';
 @Module({
   imports: [TypeOrmModule.forFeature([Message, ToolCall]), SessionsModule],
   controllers: [MessagesController, MessageEditsController, SessionController],
-  providers: [MessagesRepository, MessagesService, MessageEditsRepository, MessageEditsService],
-  exports: [MessagesService, MessagesRepository],
+  providers: [
+    MessagesRepository,
+    MessageCopiesRepository,
+    MessagesService,
+    MessageEditsRepository,
+    MessageEditsService,
+  ],
+  exports: [MessagesService, MessagesRepository, MessageCopiesRepository],
 })
 export class MessagesModule {}

@@ -124,6 +124,12 @@ export class MessagesRepository {
     return this.database.query<StoredMessage>(FIND_BY_IDS, [session, messageIds]);
   }
 
+  /** The models that messages name, by session, each in order of their names. */
+  async models(sessions: number[]): Promise<Map<number, string[]>> {
+    const rows = await this.database.query<{ key: number; models: string[] }>(MODELS, [sessions]);
+    return new Map(rows.map(({ key, models }) => [key, models]));
+  }
+
   /** Removes at most `limit` messages, and as many tool calls, of a purged session; answers how many. */
   async purge(key: number, limit: number): Promise<number> {
     const messages = await this.database.query(PURGE_MESSAGES, [key, limit]);
@@ -201,6 +207,13 @@ const FIND_BY_IDS = statement(
   `select ${COLUMNS} from messages m
    where m.session_key = $1 and m.message_id = any($2::text[])
    order by m.seq`,
+);
+
+const MODELS = statement(
+  'messages.models',
+  `select m.session_key as key, array_agg(distinct m.model order by m.model) as models from messages m
+   where m.session_key = any($1::bigint[]) and m.model is not null
+   group by m.session_key`,
 );
 
 const PURGE_MESSAGES = statement(

@@ -84,6 +84,11 @@ export class MessagesService {
     return row;
   }
 
+  /** The models that messages name, by session. */
+  models(sessions: number[]): Promise<Map<number, string[]>> {
+    return this.messages.models(sessions);
+  }
+
   private async tryAppend(id: string, append: PreparedAppend, caller: Caller): Promise<Appended[]> {
     try {
       return await this.messages.append(id, caller.userId, append);

@@ -115,13 +115,16 @@ const isStranger = (column: Column) => column === 'stranger' || column === 'serv
 
 const RANK: Column[] = ['viewer', 'editor', 'manager', 'owner', 'service'];
 
+const namesSessions = (operation: string, path: string) =>
+  path.includes('{session_id}') || operation === 'compareSessions';
+
 /** What the contract says of a cell. */
-function expectation({ least }: Entry, path: string, column: Column): 'allowed' | 401 | 403 | 404 {
+function expectation({ operation, least }: Entry, path: string, column: Column): 'allowed' | 401 | 403 | 404 {
   if (least === 'anyone') return 'allowed';
   if (column === 'nobody') return 401;
   if (least === 'any caller') return 'allowed';
   if (least === 'named') return column === 'owner' || column === 'service' ? 'allowed' : 403;
-  if (isStranger(column)) return path.includes('{session_id}') ? 404 : 403;
+  if (isStranger(column)) return namesSessions(operation, path) ? 404 : 403;
   return RANK.indexOf(column) >= RANK.indexOf(least) ? 'allowed' : 403;
 }
 
@@ -144,6 +147,9 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
     }),
   );
   await ok(key.post(`${at}/messages`, { message_id: cell.message, role: 'user', content: 'Hello' }));
+  if (entry.operation === 'compareSessions') {
+    await ok(key.post('/api/v1/sessions', { session_id: `${cell.session}-twin`, user_id: owner }));
+  }
   if (entry.operation.includes('Memory')) {
     for (const place of [at, `/api/v1/users/${owner}`]) await ok(key.put(`${place}/memory/k`, { value: 1 }));
   }
@@ -153,7 +159,7 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
     `insert into members (session_key, user_id, role, added_by, added_at)
      select key, role || '-' || $2, role, user_id, now()
      from sessions, unnest(array['viewer', 'editor', 'manager']) as role
-     where id = $1`,
+     where id in ($1, $1 || '-twin')`,
     [cell.session, cells],
   );
   return cell;

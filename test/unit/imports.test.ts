@@ -7,7 +7,7 @@ const FLOORS = [
   ['app.ts'],
   ['app.module.ts'],
   ['operations'],
-  ['retention'],
+  ['retention', 'restructure'],
   ['feed', 'stats'],
   ['messages', 'memory'],
   ['sessions'],
@@ -22,6 +22,7 @@ const FLOORS = [
 /** Who may take what is another room's inside, and why. */
 const EXCEPTIONS: [importer: RegExp, imported: RegExp, reason: string][] = [
   [/^retention\/purge\.service/, /\.repository$/, 'the purge asks each room to remove its own rows'],
+  [/^restructure\/fork\.service/, /-copies\.repository$/, 'a fork asks each room to copy its own rows'],
   [/^feed\/feed\.schemas/, /^events\/event\.entity$/, 'an event is read as it is stored'],
 ];
 
