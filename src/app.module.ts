@@ -11,6 +11,7 @@ import { ValidationPipe } from './http/validation.pipe.js';
 import { MemoryModule } from './memory/memory.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
+import { RestructureModule } from './restructure/restructure.module.js';
 import { RetentionModule } from './retention/retention.module.js';
 import { SearchModule } from './search/search.module.js';
 import { AccessFirstFilter } from './sessions/access-first.filter.js';
@@ -47,6 +48,7 @@ export class AppModule {
         FeedModule,
         StatsModule,
         RetentionModule,
+        RestructureModule,
         OperationsModule,
       ],
       providers: [

@@ -5,6 +5,7 @@ import { Lifecycle1763769600000 } from '../../migrations/1763769600000-lifecycle
 import { ServiceTotals1763856000000 } from '../../migrations/1763856000000-service-totals.js';
 import { EventClock1763942400000 } from '../../migrations/1763942400000-event-clock.js';
 import { Memory1764028800000 } from '../../migrations/1764028800000-memory.js';
+import { Fork1764115200000 } from '../../migrations/1764115200000-fork.js';
 import { Search1764201600000 } from '../../migrations/1764201600000-search.js';
 
 const INT8 = 20;
@@ -35,6 +36,7 @@ const MIGRATIONS = [
   ServiceTotals1763856000000,
   EventClock1763942400000,
   Memory1764028800000,
+  Fork1764115200000,
   Search1764201600000,
 ];
 

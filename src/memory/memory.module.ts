@@ -8,6 +8,7 @@ import { MemoryEntry, MemorySpace, MemoryVersion } from './memory.entity.js';
 import { MemoryRepository } from './memory.repository.js';
 import { MemoryService } from './memory.service.js';
 import { MemorySweep } from './memory.sweep.js';
+import { MemoryCopiesRepository } from './memory-copies.repository.js';
 import { SessionMemoryReads, UserMemoryReads } from './memory-reads.controller.js';
 import { SessionMemoryWrites, UserMemoryWrites } from './memory-writes.controller.js';
 import { MemoryWritesRepository } from './memory-writes.repository.js';
@@ -23,7 +24,14 @@ import { SpacesService } from './spaces.service.js';
     SessionsModule,
   ],
   controllers: [UserMemoryReads, UserMemoryWrites, SessionMemoryReads, SessionMemoryWrites],
-  providers: [MemoryRepository, MemoryWritesRepository, MemoryService, SpacesService, MemorySweep],
-  exports: [MemoryService, MemoryWritesRepository],
+  providers: [
+    MemoryRepository,
+    MemoryWritesRepository,
+    MemoryCopiesRepository,
+    MemoryService,
+    SpacesService,
+    MemorySweep,
+  ],
+  exports: [MemoryService, MemoryWritesRepository, MemoryCopiesRepository],
 })
 export class MemoryModule {}

@@ -65,9 +65,9 @@ export class MemoryRepository {
     return { header: (rows[0] as unknown as Seen | undefined) ?? null, rows: rows[0]?.memory_id ? rows : [] };
   }
 
-  /** Whether a space has an entry. */
-  async isKept(space: number): Promise<boolean> {
-    return (await this.database.query(IS_KEPT, [space])).length > 0;
+  /** Those of the spaces that have an entry. */
+  async kept(spaces: number[]): Promise<number[]> {
+    return (await this.database.query<{ key: number }>(KEPT, [spaces])).map(({ key }) => key);
   }
 
   /** Entries by their own keys, wherever they are kept, as far as they are there. */
@@ -165,9 +165,10 @@ const PAGE_OF_BOTH = statement(
 
 const PAGE_OF_USER = statement('memory.pageOfUser', page(ofUser, 2));
 
-const IS_KEPT = statement(
-  'memory.isKept',
-  `select from memory_entries e where e.space_key = $1 and ${isLive('e')} limit 1`,
+const KEPT = statement(
+  'memory.kept',
+  `select space.key from unnest($1::bigint[]) as space(key)
+   where exists (select from memory_entries e where e.space_key = space.key and ${isLive('e')})`,
 );
 
 const FIND_BY_KEYS = statement(

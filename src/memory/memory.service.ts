@@ -41,9 +41,9 @@ export class MemoryService {
     return entry ?? notFound();
   }
 
-  /** Whether anything is kept for a session. */
-  isKept(session: number): Promise<boolean> {
-    return this.memory.isKept(session);
+  /** Those of the sessions that anything is kept for. */
+  async kept(sessions: number[]): Promise<Set<number>> {
+    return new Set(await this.memory.kept(sessions));
   }
 
   /** Entries by their own keys; whoever asks has made sure that the caller may read them. */

@@ -15,7 +15,7 @@ export interface Report extends Pick<StoredMessage, 'metadata' | 'tokens_used' |
 export class MessageEditsRepository {
   constructor(private readonly database: Database) {}
 
-  /** Stores a report; the session's totals follow, in PostgreSQL's arithmetic. */
+  /** Stores a report; the session's totals follow, in PostgreSQL's arithmetic, and what of them is copied. */
   async report(key: number, seq: number, report: Report, events: NewEvent[]): Promise<StoredMessage> {
     const { metadata, tokens_used, cost_usd, bytes } = report;
     const values = [JSON.stringify(metadata), tokens_used, cost_usd, bytes, JSON.stringify(events)];
@@ -33,7 +33,7 @@ export class MessageEditsRepository {
 const REPORT = statement(
   'messages.report',
   `with before as (
-     select coalesce(tokens_used, 0) as tokens, coalesce(cost_usd, 0) as cost
+     select coalesce(tokens_used, 0) as tokens, coalesce(cost_usd, 0) as cost, (origin is not null)::int as copied
      from messages where session_key = $1 and seq = $2
    ), m as (
      update messages set metadata = $3::json, tokens_used = $4, cost_usd = $5, bytes = $6
@@ -43,6 +43,8 @@ const REPORT = statement(
      update sessions s set
        total_tokens = s.total_tokens + coalesce(m.tokens_used, 0) - before.tokens,
        total_cost = s.total_cost + coalesce(m.cost_usd, 0) - before.cost,
+       copied_tokens = s.copied_tokens + before.copied * (coalesce(m.tokens_used, 0) - before.tokens),
+       copied_cost = s.copied_cost + before.copied * (coalesce(m.cost_usd, 0) - before.cost),
        ${numberEvents('s', 'jsonb_array_length($7::jsonb)')}
      from m, before where s.key = $1
      returning s.*

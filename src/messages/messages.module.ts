@@ -1,7 +1,9 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { History } from './history.js';
 import { Message, ToolCall } from './message.entity.js';
+import { MessageCopiesRepository } from './message-copies.repository.js';
 import { MessageEditsController } from './message-edits.controller.js';
 import { MessageEditsRepository } from './message-edits.repository.js';
 import { MessageEditsService } from './message-edits.service.js';
@@ -14,7 +16,14 @@ import { SessionController } from './session.controller.js';
 @Module({
   imports: [TypeOrmModule.forFeature([Message, ToolCall]), SessionsModule],
   controllers: [MessagesController, MessageEditsController, SessionController],
-  providers: [MessagesRepository, MessagesService, MessageEditsRepository, MessageEditsService],
-  exports: [MessagesService, MessagesRepository],
+  providers: [
+    MessagesRepository,
+    History,
+    MessageCopiesRepository,
+    MessagesService,
+    MessageEditsRepository,
+    MessageEditsService,
+  ],
+  exports: [MessagesService, History, MessagesRepository, MessageCopiesRepository],
 })
 export class MessagesModule {}

@@ -7,7 +7,6 @@ import { statement } from '../database/statement.js';
 import { statusOf } from '../sessions/session.sql.js';
 import { appendStatement, EXPLAIN_APPEND } from './append.sql.js';
 import type { Message, StoredMessage } from './message.entity.js';
-import type { FoundMessage, MessageRef } from './message.view.js';
 import type { PreparedAppend } from './prepare.js';
 
 /** What the database decided about an appended message. */
@@ -125,12 +124,6 @@ export class MessagesRepository {
     return this.database.query<StoredMessage>(FIND_BY_IDS, [session, messageIds]);
   }
 
-  /** Messages with so many before and after each, as far as they fit in a page; what was asked for itself goes first. */
-  findAround(refs: MessageRef[], neighbours: number): Promise<FoundMessage[]> {
-    const values = [refs.map(({ session }) => session), refs.map(({ seq }) => seq), neighbours];
-    return this.database.query(FIND_AROUND, [...values, pageBytes(false)]);
-  }
-
   /** Removes at most `limit` messages, and as many tool calls, of a purged session; answers how many. */
   async purge(key: number, limit: number): Promise<number> {
     const messages = await this.database.query(PURGE_MESSAGES, [key, limit]);
@@ -208,18 +201,6 @@ const FIND_BY_IDS = statement(
   `select ${COLUMNS} from messages m
    where m.session_key = $1 and m.message_id = any($2::text[])
    order by m.seq`,
-);
-
-const FIND_AROUND = statement(
-  'messages.findAround',
-  boundedPage(
-    `select m.session_key, ${COLUMNS}, m.bytes as size, min(abs(m.seq - r.seq)) as distance, min(r.n) as n
-     from unnest($1::bigint[], $2::bigint[]) with ordinality as r(session_key, seq, n)
-     join messages m on m.session_key = r.session_key and m.seq between r.seq - $3::int and r.seq + $3::int
-     group by m.session_key, m.seq`,
-    'distance > 0, n, distance, seq',
-    '$4',
-  ),
 );
 
 const PURGE_MESSAGES = statement(

@@ -6,7 +6,6 @@ import { isOutOfRange, violates } from '../database/failures.js';
 import { keyReused } from '../idempotency/idempotency.service.js';
 import { LivenessService, sessionNotOpen } from '../sessions/liveness.service.js';
 import type { StoredMessage } from './message.entity.js';
-import type { FoundMessage, MessageRef } from './message.view.js';
 import { type Appended, type Explanation, MessagesRepository, type Range } from './messages.repository.js';
 import { type AppendRequest, type PreparedAppend, prepare, toolCallAnswered } from './prepare.js';
 
@@ -51,7 +50,7 @@ export class MessagesService {
     caller: Caller,
     key: string | null,
   ): Promise<AppendResult> {
-    const append = prepare(request, caller, key);
+    const append = prepare(id, request, caller, key);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const appended = await this.tryAppend(id, append, caller);
       if (appended.length) return written(append, appended);
@@ -83,11 +82,6 @@ export class MessagesService {
     if (!row)
       throw new DomainError('not-found', 'message_not_found', 'There is no such message in the session.');
     return row;
-  }
-
-  /** Messages with their neighbours; whoever asks has made sure that the caller may read them. */
-  around(refs: MessageRef[], neighbours: number): Promise<FoundMessage[]> {
-    return this.messages.findAround(refs, neighbours);
   }
 
   private async tryAppend(id: string, append: PreparedAppend, caller: Caller): Promise<Appended[]> {

@@ -50,11 +50,12 @@ export interface PreparedAppend {
 }
 
 /**
- * Makes a request's messages ready. Without `message_id` the ids come from caller, key and position, so that a
- * repeated request meets its own ids in the unique index; without a key they are new.
+ * Makes a request's messages ready. Without `message_id` the ids come from session, caller, key and position, so that a
+ * repeated request meets its own ids in the unique index, and not those a fork was given; without a key they are new.
  * @throws DomainError `too_large`, `forbidden`, `tool_call_answered`
  */
 export function prepare(
+  session: string,
   { messages: input, isBatch, expectedSeq }: AppendRequest,
   caller: Caller,
   key: string | null,
@@ -65,7 +66,8 @@ export function prepare(
     const position = index + 1;
     const isKeyed = message.message_id === undefined && key !== null;
     const id =
-      message.message_id ?? (isKeyed ? derivedId('append', callerName(caller), key, position) : newId());
+      message.message_id ??
+      (isKeyed ? derivedId('append', session, callerName(caller), key, position) : newId());
     const request_digest = isKeyed ? digest : null;
     return { position, message_id: id, request_digest, ...fieldsOf(message, caller, pointers[index]!) };
   });

@@ -5,8 +5,8 @@ import { type Caller, isService } from '../common/caller.js';
 import { DomainError, forbidden } from '../common/errors.js';
 import { MemoryService } from '../memory/memory.service.js';
 import type { MemoryRow } from '../memory/memory.view.js';
+import { History } from '../messages/history.js';
 import type { FoundMessage } from '../messages/message.view.js';
-import { MessagesService } from '../messages/messages.service.js';
 import { highlight } from './highlight.js';
 import type { MemoryHit, MessageHit } from './hits.js';
 import { nearly, parseQuery } from './query.js';
@@ -20,7 +20,7 @@ import { partsOf } from './words.js';
 export class SearchService {
   constructor(
     private readonly search: SearchRepository,
-    private readonly messages: MessagesService,
+    private readonly history: History,
     private readonly memory: MemoryService,
   ) {}
 
@@ -33,7 +33,7 @@ export class SearchService {
       places: asked.session_id === undefined ? null : [await this.sessionKey(asked.session_id, caller)],
     });
     const refs = hits.map(({ place_key, item }) => ({ session: place_key, seq: item }));
-    const found = await this.messages.around(refs, neighbours);
+    const found = await this.history.around(refs, neighbours);
     return inTurn(hits, (hit) => messageHit(hit, found, neighbours));
   }
 

@@ -81,6 +81,16 @@ export class Session {
   @Column({ type: 'numeric', precision: 20, scale: 10 })
   total_cost!: number;
 
+  /** what of the three comes from other sessions (messages with an `origin`): it counts there, so not in the totals */
+  @Column({ type: 'bigint', default: 0 })
+  copied_messages!: number;
+
+  @Column({ type: 'bigint', default: 0 })
+  copied_tokens!: number;
+
+  @Column({ type: 'numeric', precision: 20, scale: 10, default: 0 })
+  copied_cost!: number;
+
   /** seq of the newest message with tool calls: an append that answers calls checks that none came between */
   @Column('bigint')
   last_call_seq!: number;

@@ -4,10 +4,10 @@ import type { FastifyReply } from 'fastify';
 import type { Caller } from '../common/caller.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { ifMatch, tagged } from '../http/etag.js';
-import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
+import { IdempotencyKey } from '../http/idempotency-key.js';
+import { made } from '../http/made.js';
 import { Operation, type OperationSpec } from '../http/operation.js';
-import type { Answer } from '../idempotency/idempotency.service.js';
-import { type SessionRow, sessionsPage, sessionView, toPageView, toView } from './session.view.js';
+import { sessionsPage, sessionView, toPageView, toView } from './session.view.js';
 import { SessionEditsService } from './session-edits.service.js';
 import { SessionListService } from './session-list.service.js';
 import {
@@ -68,8 +68,7 @@ export class SessionsController {
     @CurrentCaller() caller: Caller,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    const answer = await this.sessions.create(body, caller, key);
-    return made(reply, answer);
+    return toView(made(reply, await this.sessions.create(body, caller, key)));
   }
 
   @Get()
@@ -105,7 +104,7 @@ export class SessionsController {
     @CurrentCaller() caller: Caller,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return made(reply, await this.sessions.resume(body, caller, key));
+    return toView(made(reply, await this.sessions.resume(body, caller, key)));
   }
 
   @Put(':session_id')
@@ -171,10 +170,4 @@ export class SessionsController {
     await this.edits.deleteForGood(id, caller, ifMatch(match));
     reply.status(204);
   }
-}
-
-/** A session that this request, or the one it repeats, made or found. */
-function made(reply: FastifyReply, answer: Answer<SessionRow>) {
-  if (answer.status === 201) reply.header('location', `/api/v1/sessions/${answer.value.id}`);
-  return toView(tagged(reply, replyOnce(reply, answer)));
 }

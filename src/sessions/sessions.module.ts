@@ -12,6 +12,7 @@ import { LivenessController } from './liveness.controller.js';
 import { LivenessRepository } from './liveness.repository.js';
 import { LivenessService } from './liveness.service.js';
 import { Session, SessionDetails } from './session.entity.js';
+import { SessionCopiesService } from './session-copies.service.js';
 import { SessionEditsService } from './session-edits.service.js';
 import { SessionListRepository } from './session-list.repository.js';
 import { SessionListService } from './session-list.service.js';
@@ -45,11 +46,18 @@ import { UserSessionsController } from './user-sessions.controller.js';
     SessionsService,
     SessionEditsService,
     SessionListService,
+    SessionCopiesService,
     SettlingService,
     CheckpointsService,
     LivenessService,
     DueSweep,
   ],
-  exports: [SessionsService, LivenessService, SessionsRepository, CheckpointsRepository],
+  exports: [
+    SessionsService,
+    SessionCopiesService,
+    LivenessService,
+    SessionsRepository,
+    CheckpointsRepository,
+  ],
 })
 export class SessionsModule {}

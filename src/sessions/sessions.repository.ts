@@ -5,6 +5,7 @@ import type { Session, SessionDetails } from './session.entity.js';
 import type { SessionRow } from './session.view.js';
 import {
   FIND,
+  FIND_ALL,
   FIND_BY_KEY,
   INSERT,
   LOCK,
@@ -43,7 +44,7 @@ export type NewSession = Pick<
   | 'heartbeat_timeout_seconds'
   | 'auto_recover'
 > &
-  Pick<SessionDetails, 'title' | 'description' | 'tags' | DocumentColumn> & { archived: boolean };
+  Pick<SessionDetails, 'title' | 'description' | 'tags' | 'lineage' | DocumentColumn> & { archived: boolean };
 
 const DOCUMENTS = [
   'metadata',
@@ -78,7 +79,7 @@ export class SessionsRepository {
       ],
       ...[session.title_seq, session.timeout_minutes, session.title, session.description, session.tags],
       ...[...documents, JSON.stringify(events), user],
-      ...[session.heartbeat_timeout_seconds, session.auto_recover],
+      ...[session.heartbeat_timeout_seconds, session.auto_recover, toJson(session.lineage)],
     ]);
     return row ?? null;
   }
@@ -86,6 +87,11 @@ export class SessionsRepository {
   async find(id: string, user: string | null): Promise<SessionRow | null> {
     const [row] = await this.database.query<SessionRow>(FIND, [id, user]);
     return row ?? null;
+  }
+
+  /** Those of the sessions that there are, in no order. */
+  findAll(ids: string[], user: string | null): Promise<SessionRow[]> {
+    return this.database.query<SessionRow>(FIND_ALL, [ids, user]);
   }
 
   async findByKey(key: number, user: string | null): Promise<SessionRow | null> {

@@ -31,6 +31,15 @@ export class SessionsService {
     return verify(await this.sessions.find(id, caller.userId), 'read', includeDeleted);
   }
 
+  /**
+   * Several, in the order they are asked for, read at the same moment.
+   * @throws DomainError as `get`, for the first that cannot be read
+   */
+  async getAll(ids: string[], caller: Caller): Promise<SessionRow[]> {
+    const rows = new Map((await this.sessions.findAll(ids, caller.userId)).map((row) => [row.id, row]));
+    return ids.map((id) => verify(rows.get(id), 'read'));
+  }
+
   /** Holds the session's row until the transaction ends: whatever hangs on a session is changed under it. */
   async lock(id: string, caller: Caller, permission: Permission, deletedToo = false): Promise<SessionRow> {
     return verify(await this.sessions.lock(id, caller.userId), permission, deletedToo);
@@ -54,8 +63,8 @@ export class SessionsService {
     const session = this.newSession(input, caller);
     const work = () => this.createOrReturn(session, input.if_exists, caller);
     if (key === null) return { ...(await work()), replayed: false };
-    return this.idempotency.once({ key, caller, route: 'POST /sessions', body: input }, work, (ids) =>
-      this.render(ids, caller),
+    return this.idempotency.once({ key, caller, route: 'POST /sessions', body: input }, work, ([made]) =>
+      this.getByKey(made!, caller),
     );
   }
 
@@ -80,22 +89,33 @@ export class SessionsService {
       const { create: _, ...fields } = input;
       return this.createOrReturn(this.newSession({ ...fields, if_exists: 'error' }, caller), 'error', caller);
     };
-    return this.idempotency.once({ key, caller, route: 'POST /sessions/resume', body: input }, work, (ids) =>
-      this.render(ids, caller),
+    return this.idempotency.once(
+      { key, caller, route: 'POST /sessions/resume', body: input },
+      work,
+      ([found]) => this.getByKey(found!, caller),
     );
   }
 
-  /** What a replay answers: the session as it is now. */
-  private async render([key]: number[], caller: Caller): Promise<SessionRow> {
-    return verify(await this.sessions.findByKey(key!, caller.userId), 'read');
+  /**
+   * Makes a session that another was the source of, and tells more of it than that it was made.
+   * @throws DomainError `session_id_taken`
+   */
+  async derive(session: NewSession, more: NewEvent[], caller: Caller): Promise<number> {
+    return (await this.createOrReturn(session, 'error', caller, more)).value.key;
+  }
+
+  /** The session as it is now, by its key: what a replay answers. */
+  async getByKey(key: number, caller: Caller): Promise<SessionRow> {
+    return verify(await this.sessions.findByKey(key, caller.userId), 'read');
   }
 
   private async createOrReturn(
     session: NewSession,
     ifExists: CreateSession['if_exists'],
     caller: Caller,
+    more: NewEvent[] = [],
   ): Promise<Effect<SessionRow>> {
-    const made = await this.sessions.insert(session, eventsOf(session), caller.userId);
+    const made = await this.sessions.insert(session, [...eventsOf(session), ...more], caller.userId);
     if (made) return { status: 201, ids: [made.key], value: made };
     return this.database.run(async () => {
       const holder = await this.sessions.lock(session.id, caller.userId);
@@ -103,7 +123,7 @@ export class SessionsService {
       if (holder?.status === 'deleted') await this.edits.giveUpId(holder);
       else if (holder && ifExists === 'error') throw idTaken();
       else if (holder) return { status: 200, ids: [holder.key], value: verify(holder, 'read') };
-      return this.createOrReturn(session, ifExists, caller);
+      return this.createOrReturn(session, ifExists, caller, more);
     });
   }
 
@@ -138,6 +158,7 @@ export class SessionsService {
       description: input.description ?? null,
       tags: [...orDefault('tags')],
       checkpoint: input.checkpoint ?? null,
+      lineage: null,
       ...documents,
     };
   }

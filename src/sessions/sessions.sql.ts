@@ -21,6 +21,12 @@ export const FIND = statement(
    where s.id = $1 and s.purged_at is null`,
 );
 
+export const FIND_ALL = statement(
+  'sessions.findAll',
+  `select ${sessionColumns('$2')} from sessions s join session_details d on d.key = s.key
+   where s.id = any($1::text[]) and s.purged_at is null`,
+);
+
 export const FIND_BY_KEY = statement(
   'sessions.findByKey',
   `select ${sessionColumns('$2')} from sessions s join session_details d on d.key = s.key
@@ -53,9 +59,9 @@ export const INSERT = statement(
    ), d as (
      insert into session_details (
        key, user_id, title, description, tags, metadata, context, configuration, conversation_data, checkpoint,
-       runtime_metadata, checkpoint_n, session_summary, created_at, updated_at)
+       runtime_metadata, checkpoint_n, session_summary, lineage, created_at, updated_at)
      select s.key, s.user_id, $12, $13, $14::text[], $15::jsonb, $16::json, $17::json, $18::json, $19::json, $20::json,
-       case when $19::json is null then 0 else 1 end, '', s.created_at, s.created_at
+       case when $19::json is null then 0 else 1 end, '', $25::json, s.created_at, s.created_at
      from s
      returning *
    ), c as (

@@ -3,10 +3,10 @@ import { ApiTags } from '@nestjs/swagger';
 import type { Caller } from '../common/caller.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { Operation } from '../http/operation.js';
-import { MemoryService } from '../memory/memory.service.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
 import { SessionsService } from '../sessions/sessions.service.js';
-import { serviceStats, sessionSummary, toStats, toSummary } from './stats.schemas.js';
+import { serviceStats, sessionSummary, toStats } from './stats.schemas.js';
+import { SummariesService } from './summaries.service.js';
 import { TotalsService } from './totals.service.js';
 
 @ApiTags('Statistics')
@@ -14,7 +14,7 @@ import { TotalsService } from './totals.service.js';
 export class StatsController {
   constructor(
     private readonly sessions: SessionsService,
-    private readonly memory: MemoryService,
+    private readonly summaries: SummariesService,
     private readonly totals: TotalsService,
   ) {}
 
@@ -39,7 +39,7 @@ export class StatsController {
     answers: { 200: sessionSummary },
   })
   async ofSession(@Param('session_id', { schema: sessionId }) id: string, @CurrentCaller() caller: Caller) {
-    const session = await this.sessions.get(id, caller);
-    return toSummary(session, await this.memory.isKept(session.key));
+    const [summary] = await this.summaries.of([await this.sessions.get(id, caller)]);
+    return summary;
   }
 }

@@ -4,6 +4,7 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { MemoryModule } from '../memory/memory.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { StatsController } from './stats.controller.js';
+import { SummariesService } from './summaries.service.js';
 import { ServiceTotals, SessionTotals } from './totals.entity.js';
 import { TotalsRepository } from './totals.repository.js';
 import { TotalsService } from './totals.service.js';
@@ -17,6 +18,7 @@ import { TotalsService } from './totals.service.js';
     JobsModule,
   ],
   controllers: [StatsController],
-  providers: [TotalsRepository, TotalsService],
+  providers: [TotalsRepository, TotalsService, SummariesService],
+  exports: [SummariesService],
 })
 export class StatsModule {}

@@ -100,10 +100,15 @@ const page = (which: string) => `
 const READ_ON = statement('totals.readOn', page(settledAfter('e', '$1', '$2')));
 const READ_ALL = statement('totals.readAll', page(writtenAfter('e', '$1', '$2')));
 
+/** SQL for what a session counts for: what was copied from another counts there. */
+const COUNTED = (s: string) => `
+  ${s}.message_count - ${s}.copied_messages as messages, ${s}.total_tokens - ${s}.copied_tokens as tokens,
+  ${s}.total_cost - ${s}.copied_cost as cost`;
+
 const FOLD = statement(
   'totals.fold',
   `with fresh as (
-     select s.key, ${statusOf('s')} as status, s.message_count as messages, s.total_tokens as tokens, s.total_cost as cost
+     select s.key, ${statusOf('s')} as status, ${COUNTED('s')}
      from sessions s where s.key = any($1::bigint[]) and s.purged_at is null
    ), counting as (
      select * from fresh where status <> 'deleted'
@@ -148,9 +153,9 @@ const FOLDED = statement(
 );
 
 const recount = (whose: string) => `
-  select status, count(*) as sessions, sum(message_count) as messages, sum(total_tokens) as tokens, sum(total_cost) as cost
+  select status, count(*) as sessions, sum(messages) as messages, sum(tokens) as tokens, sum(cost) as cost
   from (
-    select ${statusOf('s')} as status, s.message_count, s.total_tokens, s.total_cost
+    select ${statusOf('s')} as status, ${COUNTED('s')}
     from sessions s where s.purged_at is null and ${whose}) counted
   where status <> 'deleted'
   group by status order by status`;

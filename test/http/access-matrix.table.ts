@@ -185,6 +185,11 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('listSessionEvents', 'of one deleted', 'viewer', { state: 'deleted' }),
   entry('listMessages', '', 'viewer'),
   entry('getSessionSummary', '', 'viewer'),
+  entry('compareSessions', '', 'viewer', {
+    query: ({ session }) => ({ session_ids: `${session},${session}-twin` }),
+  }),
+  entry('forkSession', '', 'viewer', { body: () => ({}) }),
+  entry('forkSession', 'archived', 'viewer', { state: 'archived', body: () => ({ up_to_seq: 0 }) }),
   entry('getMessage', '', 'viewer', { params: ({ message }) => ({ message_id: message }) }),
 
   entry('appendMessages', 'one', 'editor', { body: () => message }),

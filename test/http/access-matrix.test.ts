@@ -115,13 +115,23 @@ const isStranger = (column: Column) => column === 'stranger' || column === 'serv
 
 const RANK: Column[] = ['viewer', 'editor', 'manager', 'owner', 'service'];
 
+/** In its path, its query or its body: only such a one asks for the least role in it. */
+const namesSession = (path: string, least: Entry['least']) =>
+  path.includes('{session_id}') || ROLES_IN_SESSION.has(least);
+const ROLES_IN_SESSION: ReadonlySet<Entry['least']> = new Set([
+  'viewer',
+  'editor',
+  'manager',
+  'owner',
+] as const);
+
 /** What the contract says of a cell. */
 function expectation({ least }: Entry, path: string, column: Column): 'allowed' | 401 | 403 | 404 {
   if (least === 'anyone') return 'allowed';
   if (column === 'nobody') return 401;
   if (least === 'any caller') return 'allowed';
   if (least === 'named') return column === 'owner' || column === 'service' ? 'allowed' : 403;
-  if (isStranger(column)) return path.includes('{session_id}') || least === 'viewer' ? 404 : 403;
+  if (isStranger(column)) return namesSession(path, least) ? 404 : 403;
   return RANK.indexOf(column) >= RANK.indexOf(least) ? 'allowed' : 403;
 }
 
@@ -144,6 +154,9 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
     }),
   );
   await ok(key.post(`${at}/messages`, { message_id: cell.message, role: 'user', content: 'Hello' }));
+  if (entry.operation === 'compareSessions') {
+    await ok(key.post('/api/v1/sessions', { session_id: `${cell.session}-twin`, user_id: owner }));
+  }
   if (entry.operation.includes('Memory')) {
     for (const place of [at, `/api/v1/users/${owner}`]) await ok(key.put(`${place}/memory/k`, { value: 1 }));
   }
@@ -153,7 +166,7 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
     `insert into members (session_key, user_id, role, added_by, added_at)
      select key, role || '-' || $2, role, user_id, now()
      from sessions, unnest(array['viewer', 'editor', 'manager']) as role
-     where id = $1`,
+     where id in ($1, $1 || '-twin')`,
     [cell.session, cells],
   );
   return cell;

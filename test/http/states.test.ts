@@ -82,6 +82,7 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
   ['getMessage', (id) => api.get(at(id, '/messages/m')), READ],
   ['listCheckpoints', (id) => api.get(at(id, '/checkpoints')), READ],
   ['getCheckpoint', (id) => api.get(at(id, '/checkpoints/1')), READ],
+  ['forkSession', (id) => api.post(at(id, '/fork'), {}), row(GONE, '201', '201', GONE, '201', '201')],
   ['listSessionEvents', (id) => api.get(at(id, '/events')), ALWAYS],
   ['appendMessages', (id) => api.post(at(id, '/messages'), message), OPEN_ONLY('201')],
   ['patchMessage', (id) => api.patch(at(id, '/messages/m'), { tokens_used: 1 }), READ],

@@ -8,7 +8,7 @@ const FLOORS = [
   ['app.ts'],
   ['app.module.ts'],
   ['operations'],
-  ['retention'],
+  ['retention', 'restructure'],
   ['context'],
   ['feed', 'search', 'stats'],
   ['derived'],
@@ -25,6 +25,7 @@ const FLOORS = [
 /** Who may take what is another room's inside, and why. */
 const EXCEPTIONS: [importer: RegExp, imported: RegExp, reason: string][] = [
   [/^retention\/purge\.service/, /\.repository$/, 'the purge asks each room to remove its own rows'],
+  [/^restructure\/fork\.service/, /-copies\.repository$/, 'a fork asks each room to copy its own rows'],
   [/^feed\/feed\.schemas/, /^events\/event\.entity$/, 'an event is read as it is stored'],
 ];
 
