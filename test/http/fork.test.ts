@@ -494,6 +494,30 @@ describe('while others write', () => {
     }
   });
 
+  it('is of one moment: a redaction that comes between waits for it', async () => {
+    const { session_id: id } = await create(api);
+    await append(api, id, said('user', 'A secret.', { message_id: 'm' }));
+    const session_id = fresh('wanted');
+    const holder = await app.database.pool.connect();
+    // an id that may yet be taken: the fork has read its source, and waits
+    await holder.query('begin');
+    await holder.query('update sessions set id = $1 where id = $2', [
+      session_id,
+      (await create(api)).session_id,
+    ]);
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 300));
+    const forking = fork(api, id, { session_id });
+    await pause();
+    const redacting = api.delete(at(id, '/messages/m'));
+    await pause();
+    await holder.query('rollback');
+    holder.release();
+    expect((await forking).title).toBe('A secret.');
+    expectOk(await redacting);
+    expect((await history(api, session_id))[0].content).toBe('A secret.');
+    expect((await read(api, id)).title).toBeNull();
+  });
+
   it('shows nothing before it is whole', async () => {
     const id = await long(api, 5_000);
     const session_id = fresh('hidden');
