@@ -2,6 +2,7 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { CONFIG, type Config } from './config/config.js';
+import { ContextModule } from './context/context.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { FeedModule } from './feed/feed.module.js';
@@ -45,6 +46,7 @@ export class AppModule {
         MessagesModule,
         MemoryModule,
         SearchModule,
+        ContextModule,
         FeedModule,
         StatsModule,
         RetentionModule,

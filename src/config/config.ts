@@ -45,6 +45,7 @@ const variables = z.object({
   MAX_SESSION_TTL_MINUTES: whole(1, 52_560_000).default(525_600),
   SWEEP_SECONDS: whole(1, 3600).default(60),
   INDEX_SECONDS: whole(1, 3600).default(3),
+  SUMMARIZE_AFTER_MESSAGES: whole(2, 1000).default(50),
   SEARCH_LANGUAGE: z.string().default('simple'),
   CORS_ORIGINS: z
     .string()

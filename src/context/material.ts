@@ -40,6 +40,8 @@ export interface Material {
   rows: Row[];
   /** `max_tokens - reserve_tokens`; may be zero or less */
   budget: number;
+  /** `reserve_tokens`: what a caller must ask for beside the budget */
+  reserved: number;
   /** bounds the bytes of all messages and passages */
   maxBytes: number;
   summary: Summary | null;

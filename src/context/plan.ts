@@ -25,6 +25,9 @@ interface Walk {
   isOpen: boolean;
 }
 
+/** So many groups are passed over: then the walk ends as if the next did not fit, or a small budget would read all there is. */
+const MOST_PASSED = 2_000;
+
 const NOTHING: Left = { tokens: 0, bytes: 0 };
 
 /** All there is to give out. Into a budget of nothing nothing fits, not even what counts as nothing. */
@@ -70,6 +73,7 @@ function walk(groups: Group[], free: Left, whole: Left): Walk {
   let left = free;
   if (whole.tokens <= 0) return { taken, passed, isOpen: false };
   for (const group of groups) {
+    if (passed.length === MOST_PASSED) return { taken, passed, isOpen: false };
     const why = group.fault ?? (fits(group, whole) ? null : 'too_large');
     if (why) {
       passed.push({ group, why });

@@ -65,12 +65,12 @@ function pinsOf({ rows }: Material): Group[] {
   return groups.filter(isPinned);
 }
 
-const budgetTooSmall = ({ tokens, bytes }: Left, { budget, maxBytes }: Material) =>
+const budgetTooSmall = ({ tokens, bytes }: Left, { budget, reserved, maxBytes }: Material) =>
   new DomainError(
     'invalid',
     'budget_too_small',
     bytes > maxBytes
       ? `The pinned messages have ${bytes} bytes; a context holds ${maxBytes}.`
       : `The pinned messages count ${tokens} tokens; ${Math.max(budget, 0)} are left for them.`,
-    { extra: { least_tokens: Math.max(tokens, 1) } },
+    { extra: { least_tokens: Math.max(tokens, 1) + reserved } },
   );

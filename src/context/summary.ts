@@ -1,4 +1,4 @@
-import { type Sentence, sentencesOf } from './sentences.js';
+import type { Sentence } from './sentences.js';
 
 /** One sentence of a summary. Kept as it is, so that the summary can be extended. */
 export interface Line {
@@ -9,11 +9,11 @@ export interface Line {
   score: number;
 }
 
-/** A message to be summarised; `text` is what is written in it. */
+/** A message to be summarised. */
 export interface Source {
   seq: number;
   role: string;
-  text: string;
+  sentences: Sentence[];
 }
 
 interface Limit {
@@ -56,8 +56,7 @@ export const textOf = (lines: Line[]): string => lines.map(({ text }) => text).j
 function linesOf(sources: Source[]): Line[] {
   const told = sources
     .filter(({ role }) => role === 'user' || role === 'assistant')
-    .sort((a, b) => a.seq - b.seq)
-    .map(({ seq, role, text }) => ({ seq, role, sentences: sentencesOf(text) }));
+    .sort((a, b) => a.seq - b.seq);
   const frequency = frequencyOf(told.flatMap(({ sentences }) => sentences));
   return told.flatMap(({ seq, role, sentences }) =>
     mostTelling(sentences, frequency).map(({ text, score }) => ({ seq, text, role, score })),

@@ -7,6 +7,7 @@ import { EventClock1763942400000 } from '../../migrations/1763942400000-event-cl
 import { Memory1764028800000 } from '../../migrations/1764028800000-memory.js';
 import { Fork1764115200000 } from '../../migrations/1764115200000-fork.js';
 import { Search1764201600000 } from '../../migrations/1764201600000-search.js';
+import { Context1764288000000 } from '../../migrations/1764288000000-context.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -38,6 +39,7 @@ const MIGRATIONS = [
   Memory1764028800000,
   Fork1764115200000,
   Search1764201600000,
+  Context1764288000000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

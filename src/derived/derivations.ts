@@ -35,6 +35,11 @@ export class Derivations implements OnModuleInit {
     return this.due.noteAll();
   }
 
+  /** Waits for a process that derives, and keeps all others from it until the transaction ends: what was derived is seen then. */
+  hold(): Promise<void> {
+    return this.due.waitForPosition();
+  }
+
   /** How many messages and entries are due. */
   remaining(): Promise<number> {
     return this.due.count();

@@ -28,6 +28,11 @@ export class DueRepository {
     return row ?? null;
   }
 
+  /** …waited for. */
+  async waitForPosition(): Promise<void> {
+    await this.database.query(WAIT_FOR_POSITION);
+  }
+
   /** Notes what the next events say has changed; answers how many events there were. */
   async note({ tx, position }: Position, limit: number): Promise<number> {
     const [page] = await this.database.query<Position & { count: number }>(NOTE, [tx, position, limit]);
@@ -78,10 +83,9 @@ export class DueRepository {
   }
 }
 
-const LOCK_POSITION = statement(
-  'derived.lockPosition',
-  `select tx, position from stream_positions where name = 'derived' for update skip locked`,
-);
+const position = `select tx, position from stream_positions where name = 'derived' for update`;
+const LOCK_POSITION = statement('derived.lockPosition', `${position} skip locked`);
+const WAIT_FOR_POSITION = statement('derived.waitForPosition', position);
 
 const MOVE = statement(
   'derived.move',

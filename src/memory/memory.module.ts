@@ -4,6 +4,7 @@ import { EventsModule } from '../events/events.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { Facts } from './facts.js';
 import { MemoryEntry, MemorySpace, MemoryVersion } from './memory.entity.js';
 import { MemoryRepository } from './memory.repository.js';
 import { MemoryService } from './memory.service.js';
@@ -26,12 +27,13 @@ import { SpacesService } from './spaces.service.js';
   controllers: [UserMemoryReads, UserMemoryWrites, SessionMemoryReads, SessionMemoryWrites],
   providers: [
     MemoryRepository,
+    Facts,
     MemoryWritesRepository,
     MemoryCopiesRepository,
     MemoryService,
     SpacesService,
     MemorySweep,
   ],
-  exports: [MemoryService, MemoryWritesRepository, MemoryCopiesRepository],
+  exports: [MemoryService, Facts, MemoryWritesRepository, MemoryCopiesRepository],
 })
 export class MemoryModule {}

@@ -1,12 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { roleIn } from '../access/access.sql.js';
 import type { Seen } from '../access/verify.js';
 import { boundedPage, type Counted, pageBytes } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
-import { statusOf } from '../sessions/session.sql.js';
 import type { MemoryVersion } from './memory.entity.js';
-import { isLive } from './memory.sql.js';
+import { HEADER, isLive, ofSession, ofUser, ofUserBeside, READABLE } from './memory.sql.js';
 import type { MemoryRow } from './memory.view.js';
 
 /** Whose memory: a user's, or a session's. */
@@ -70,41 +68,11 @@ export class MemoryRepository {
     return (await this.database.query<{ key: number }>(KEPT, [spaces])).map(({ key }) => key);
   }
 
-  /** Entries by their own keys, wherever they are kept, as far as they are there. */
-  findByKeys(keys: number[]): Promise<MemoryRow[]> {
-    return this.database.query(FIND_BY_KEYS, [keys]);
-  }
-
   /** What an entry was before, newest first. */
   findVersions(entry: number, before: number | null, limit: number): Promise<(MemoryVersion & Counted)[]> {
     return this.database.query(VERSIONS, [entry, before, limit + 1, pageBytes(false)]);
   }
 }
-
-const COLUMNS = `
-  e.key, e.memory_id, e.name, e.memory_type, e.value, e.content, e.metadata, e.importance, e.version, e.expires_at,
-  e.created_by, e.created_at, e.updated_at`;
-
-const HEADER = `
-  with header as (
-    select s.key as session_key, s.id as header_id, s.user_id as owner, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role
-    from sessions s where s.id = $1 and s.purged_at is null)`;
-
-const ofSession = `
-  select ${COLUMNS}, e.bytes as size, 0 as rank, 'session' as scope, header.owner as user_id, header.header_id as session_id
-  from memory_entries e where e.space_key = header.session_key and ${isLive('e')}`;
-
-/** …of the caller, or for a service of the session's owner; what the session has under the same key stands before it. */
-const ofUserBeside = `
-  select ${COLUMNS}, e.bytes as size, 1 as rank, 'user' as scope, u.id as user_id, null as session_id
-  from users u join memory_entries e on e.space_key = u.key
-  where u.id = coalesce($2, header.owner) and ${isLive('e')}
-    and not exists (select from memory_entries own
-      where own.space_key = header.session_key and own.name = e.name and ${isLive('own')})`;
-
-const ofUser = `
-  select ${COLUMNS}, e.bytes as size, 0 as rank, 'user' as scope, $1::text as user_id, null as session_id
-  from memory_entries e where e.space_key = (select key from users where id = $1) and ${isLive('e')}`;
 
 /** Either way a statement of its own, so that each has one index to go by. */
 const byNameOrId = (name: string, text: (match: (value: string) => string) => string) => ({
@@ -117,8 +85,6 @@ const byNameOrId = (name: string, text: (match: (value: string) => string) => st
     text((value) => `e.memory_id = ${value}::uuid`),
   ),
 });
-
-const READABLE = `header.role is not null and header.status <> 'deleted'`;
 
 const FIND_OF_SESSION = byNameOrId(
   'memory.findOfSession',
@@ -169,14 +135,6 @@ const KEPT = statement(
   'memory.kept',
   `select space.key from unnest($1::bigint[]) as space(key)
    where exists (select from memory_entries e where e.space_key = space.key and ${isLive('e')})`,
-);
-
-const FIND_BY_KEYS = statement(
-  'memory.findByKeys',
-  `select ${COLUMNS}, case when u.key is null then 'session' else 'user' end as scope,
-     coalesce(u.id, s.user_id) as user_id, s.id as session_id
-   from memory_entries e left join users u on u.key = e.space_key left join sessions s on s.key = e.space_key
-   where e.key = any($1::bigint[]) and ${isLive('e')}`,
 );
 
 const VERSIONS = statement(

@@ -46,11 +46,6 @@ export class MemoryService {
     return new Set(await this.memory.kept(sessions));
   }
 
-  /** Entries by their own keys; whoever asks has made sure that the caller may read them. */
-  byKeys(keys: number[]): Promise<MemoryRow[]> {
-    return this.memory.findByKeys(keys);
-  }
-
   async page(place: Place, request: ListRequest) {
     const { header, rows } = await this.memory.findPage(place, request);
     if (place.scope === 'session') verify(header, 'read');

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { boundedPage, type Counted, pageBytes } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
-import type { FoundMessage, MessageRef } from './message.view.js';
+import type { FoundMessage, MessageRef, Outline } from './message.view.js';
 import { COLUMNS } from './messages.repository.js';
 
 /** Messages by the keys of their sessions, for rooms that have made sure that the caller may read them. */
@@ -13,22 +13,27 @@ export class History {
   /** Messages with so many before and after each, as far as they fit in a page; what was asked for itself goes first. */
   around(refs: MessageRef[], neighbours: number): Promise<FoundMessage[]> {
     const values = [refs.map(({ session }) => session), refs.map(({ seq }) => seq), neighbours];
-    return this.database.query(FIND_AROUND, [...values, pageBytes(false)]);
+    return this.database.query(AROUND, [...values, pageBytes(false)]);
   }
 
-  /** The newest messages before a seq, newest first; at most so many, and so many bytes. */
-  before(session: number, before: number, limit: number): Promise<(FoundMessage & Counted)[]> {
-    return this.database.query(FIND_BEFORE, [session, before, limit, pageBytes(false)]);
+  /** Messages of a session by seq, oldest first, as far as they fit in a page. */
+  bySeq(session: number, seqs: number[]): Promise<(FoundMessage & Counted)[]> {
+    return this.database.query(BY_SEQ, [session, seqs, pageBytes(false)]);
+  }
+
+  /** The newest messages before a seq, newest first. */
+  outline(session: number, before: number, limit: number): Promise<Outline[]> {
+    return this.database.query(OUTLINE, [session, before, limit]);
   }
 
   /** Messages by their seq, with the answers to their calls up to `count`. */
-  calls(session: number, seqs: number[], count: number): Promise<FoundMessage[]> {
-    return this.database.query(FIND_CALLS, [session, seqs, count]);
+  outlineCalls(session: number, seqs: number[], count: number): Promise<Outline[]> {
+    return this.database.query(OUTLINE_CALLS, [session, seqs, count]);
   }
 
-  /** What was said to hold for all of a session, and what its user said first; at most so many. */
-  pinned(session: number, count: number, limit: number): Promise<FoundMessage[]> {
-    return this.database.query(FIND_PINNED, [session, count, limit]);
+  /** What was said to hold for all of a session, and what its user said first. */
+  outlinePinned(session: number, count: number): Promise<Outline[]> {
+    return this.database.query(OUTLINE_PINNED, [session, count]);
   }
 
   /** Stores what messages count in a window. */
@@ -43,8 +48,8 @@ export class History {
   }
 }
 
-const FIND_AROUND = statement(
-  'messages.findAround',
+const AROUND = statement(
+  'history.around',
   boundedPage(
     `select m.session_key, ${COLUMNS}, m.bytes as size, near.distance, near.n from (
        select r.session_key, s as seq, min(abs(s - r.seq)) as distance, min(r.n) as n
@@ -57,44 +62,53 @@ const FIND_AROUND = statement(
   ),
 );
 
-const FIND_BEFORE = statement(
-  'messages.findBefore',
+const BY_SEQ = statement(
+  'history.bySeq',
   boundedPage(
     `select m.session_key, ${COLUMNS}, m.bytes as size from messages m
-     where m.session_key = $1 and m.seq < $2::bigint
-     order by m.seq desc limit $3::int`,
-    'seq desc',
-    '$4',
+     where m.session_key = $1 and m.seq = any($2::bigint[])`,
+    'seq',
+    '$3',
   ),
 );
 
-const FIND_CALLS = statement(
-  'messages.findCalls',
-  `select m.session_key, ${COLUMNS} from messages m
+const OUTLINED = `
+  m.seq, m.role, m.bytes, m.token_count, m.redacted_at is not null as is_redacted, m.tool_call_seq, m.tool_call_id,
+  coalesce((select json_agg(call ->> 'id') from json_array_elements(m.tool_calls) call), '[]') as calls`;
+
+const OUTLINE = statement(
+  'history.outline',
+  `select ${OUTLINED} from messages m
+   where m.session_key = $1 and m.seq < $2::bigint order by m.seq desc limit $3::int`,
+);
+
+const OUTLINE_CALLS = statement(
+  'history.outlineCalls',
+  `select ${OUTLINED} from messages m
    where m.session_key = $1 and m.seq <= $3::bigint and m.seq = any($2::bigint[])
    union all
-   select m.session_key, ${COLUMNS} from messages m
+   select ${OUTLINED} from messages m
    where m.session_key = $1 and m.seq <= $3::bigint and m.tool_call_seq = any($2::bigint[])`,
 );
 
-const FIND_PINNED = statement(
-  'messages.findPinned',
-  `(select m.session_key, ${COLUMNS} from messages m
-    where m.session_key = $1 and m.seq <= $2::bigint and m.role in ('system', 'developer') order by m.seq limit $3::int)
+const OUTLINE_PINNED = statement(
+  'history.outlinePinned',
+  `(select ${OUTLINED} from messages m
+    where m.session_key = $1 and m.seq <= $2::bigint and m.role in ('system', 'developer'))
    union all
-   (select m.session_key, ${COLUMNS} from messages m
+   (select ${OUTLINED} from messages m
     where m.session_key = $1 and m.seq <= $2::bigint and m.role = 'user' order by m.seq limit 1)`,
 );
 
 const STORE_COUNTS = statement(
-  'messages.storeCounts',
+  'history.storeCounts',
   `update messages m set token_count = c.tokens
    from json_to_recordset($2::json) as c(seq bigint, tokens int)
    where m.session_key = $1 and m.seq = c.seq and m.token_count is null and m.redacted_at is null`,
 );
 
 const MODELS = statement(
-  'messages.models',
+  'history.models',
   `select m.session_key as key, array_agg(distinct m.model order by m.model) as models from messages m
    where m.session_key = any($1::bigint[]) and m.model is not null
    group by m.session_key`,

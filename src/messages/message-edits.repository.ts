@@ -52,7 +52,7 @@ const REPORT = statement(
    select ${COLUMNS} from m`,
 );
 
-/** Of a call its id is left, so that the answer still finds it. */
+/** Of a call its id is left, so that the answer still finds it. The summary is made anew without it (see `context/`). */
 const REDACT = statement(
   'messages.redact',
   `with m as (
@@ -67,8 +67,9 @@ const REDACT = statement(
        ${numberEvents('s', 'jsonb_array_length($3::jsonb)')}
      where s.key = $1
      returning s.*
-   ), title as (
-     update session_details d set title = '' from s where d.key = $1 and s.title_seq is null
+   ), details as (
+     update session_details d set title = case when s.title_seq is null then '' else d.title end, session_summary = ''
+     from s where d.key = $1
    ), e as (${insertEventList('s', '$3')})
    select ${COLUMNS} from m`,
 );

@@ -7,6 +7,7 @@ export const MESSAGE_TYPES = ['chat', 'system', 'tool_call', 'tool_result', 'not
 /** One entry of a session's history. JSON is kept as it came (`json`, not `jsonb`): models see the same bytes again. */
 @Entity('messages')
 @Index('messages_id', ['session_key', 'message_id'], { unique: true })
+@Index('messages_pinned', ['session_key', 'seq'], { where: "role IN ('system', 'developer')" })
 @Index('messages_answer', ['session_key', 'tool_call_seq', 'tool_call_id'], {
   unique: true,
   where: 'tool_call_seq IS NOT NULL',

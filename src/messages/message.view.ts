@@ -3,7 +3,7 @@ import { olderMessageFields, withOlderMessageNames } from '../http/older-names.j
 import { offsetFields } from '../http/paging.js';
 import { timestamp } from '../http/schemas.js';
 import { sessionFields } from '../sessions/session.view.js';
-import { MESSAGE_TYPES, ROLES, type StoredMessage } from './message.entity.js';
+import { MESSAGE_TYPES, type Message, ROLES, type StoredMessage } from './message.entity.js';
 
 /** A message by the key of its session. */
 export interface MessageRef {
@@ -12,6 +12,16 @@ export interface MessageRef {
 }
 
 export const messageRole = z.enum(ROLES);
+
+/** A message without what it says. */
+export type Outline = Pick<
+  Message,
+  'seq' | 'role' | 'bytes' | 'token_count' | 'tool_call_seq' | 'tool_call_id'
+> & {
+  /** ids of the calls it makes */
+  calls: string[];
+  is_redacted: boolean;
+};
 
 export type FoundMessage = StoredMessage & { session_key: number };
 

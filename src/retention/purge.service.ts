@@ -1,6 +1,8 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { MembersRepository } from '../access/members.repository.js';
+import { SummariesRepository } from '../context/summaries.repository.js';
 import { Database } from '../database/database.js';
+import { Derivations } from '../derived/derivations.js';
 import { EventsRepository } from '../events/events.repository.js';
 import { IdempotencyService } from '../idempotency/idempotency.service.js';
 import { Sweeps } from '../jobs/sweeps.js';
@@ -13,6 +15,11 @@ import { SessionsRepository } from '../sessions/sessions.repository.js';
 /** Rows removed in one transaction: short enough to hold nobody up. */
 const BATCH = 1_000;
 
+interface Purging {
+  /** Removes at most `limit` rows of a session; answers how many. */
+  purge(key: number, limit: number): Promise<number>;
+}
+
 /** Removes what was deleted for good, and idempotency keys that have served their time. */
 @Injectable()
 export class PurgeService implements OnModuleInit {
@@ -21,6 +28,8 @@ export class PurgeService implements OnModuleInit {
     private readonly sessions: SessionsRepository,
     private readonly checkpoints: CheckpointsRepository,
     private readonly texts: TextsRepository,
+    private readonly summaries: SummariesRepository,
+    private readonly derivations: Derivations,
     private readonly messages: MessagesRepository,
     private readonly memory: MemoryWritesRepository,
     private readonly members: MembersRepository,
@@ -39,19 +48,20 @@ export class PurgeService implements OnModuleInit {
     return this.database.run(async () => {
       const key = await this.sessions.lockPurged();
       if (key === null) return false;
-      for (const room of [
-        this.texts,
-        this.messages,
-        this.checkpoints,
-        this.memory,
-        this.members,
-        this.events,
-      ]) {
-        if (await room.purge(key, BATCH)) return true;
-      }
+      const rooms = [this.messages, this.checkpoints, this.memory, this.members, this.events];
+      if (await this.purgeFirst(rooms, key)) return true;
+      // whoever read the session before it was deleted has written by now
+      await this.derivations.hold();
+      if (await this.purgeFirst([this.texts, this.summaries], key)) return true;
       await this.sessions.remove(key);
       return true;
     });
+  }
+
+  /** Whether a room had something left to remove. */
+  private async purgeFirst(rooms: Purging[], key: number): Promise<boolean> {
+    for (const room of rooms) if (await room.purge(key, BATCH)) return true;
+    return false;
   }
 
   private async purgeKeys(): Promise<boolean> {

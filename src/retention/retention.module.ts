@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AccessModule } from '../access/access.module.js';
+import { ContextModule } from '../context/context.module.js';
+import { DerivedModule } from '../derived/derived.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
@@ -16,6 +18,8 @@ import { PurgeService } from './purge.service.js';
     MessagesModule,
     MemoryModule,
     SearchModule,
+    ContextModule,
+    DerivedModule,
     AccessModule,
     EventsModule,
     IdempotencyModule,

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { verify } from '../access/verify.js';
 import { type Caller, isService } from '../common/caller.js';
 import { DomainError, forbidden } from '../common/errors.js';
-import { MemoryService } from '../memory/memory.service.js';
+import { Facts } from '../memory/facts.js';
 import type { MemoryRow } from '../memory/memory.view.js';
 import { History } from '../messages/history.js';
 import type { FoundMessage } from '../messages/message.view.js';
@@ -21,7 +21,7 @@ export class SearchService {
   constructor(
     private readonly search: SearchRepository,
     private readonly history: History,
-    private readonly memory: MemoryService,
+    private readonly facts: Facts,
   ) {}
 
   /** @throws DomainError `session_not_found`, `session_deleted`, `embeddings_not_configured` */
@@ -45,7 +45,7 @@ export class SearchService {
       ...{ of: 'memory', user: caller.userId, limit, filters: [memory_type, min_score] },
       places: await this.memoryPlaces(asked, caller),
     });
-    const rows = await this.memory.byKeys(hits.map(({ item }) => item));
+    const rows = await this.facts.byKeys(hits.map(({ item }) => item));
     return inTurn(hits, (hit) => memoryHit(hit, rows));
   }
 

@@ -6,9 +6,8 @@ export function textOfMessage({
   content,
   tool_calls,
 }: Pick<SourceMessage, 'name' | 'content' | 'tool_calls'>): string {
-  const said = typeof content === 'string' ? [content] : textParts(content);
   const calls = (tool_calls ?? []).flatMap(({ id: _, type: __, ...call }) => textsIn(call));
-  return [...(name === null ? [] : [name]), ...said, ...calls].join('\n');
+  return [...(name === null ? [] : [name]), ...textsOfContent(content), ...calls].join('\n');
 }
 
 /** What an entry of memory says: its key, and every text and name in its value. */
@@ -16,7 +15,8 @@ export const textOfEntry = ({ name, value }: Pick<SourceEntry, 'name' | 'value'>
   [...(name === null ? [] : [name]), ...textsIn(value)].join('\n');
 
 /** Images and files are no text, whatever letters they are coded in. */
-function textParts(content: unknown): string[] {
+export function textsOfContent(content: unknown): string[] {
+  if (typeof content === 'string') return [content];
   if (!Array.isArray(content)) return [];
   return content.map((part) => part?.text ?? part?.refusal).filter((text) => typeof text === 'string');
 }

@@ -7,6 +7,7 @@ import {
   FIND,
   FIND_ALL,
   FIND_BY_KEY,
+  HOLD,
   INSERT,
   LOCK,
   LOCK_DUE,
@@ -15,6 +16,7 @@ import {
   MOST_RECENT,
   QUEUE,
   REMOVE,
+  STORE_SUMMARY,
   save,
   TELL,
 } from './sessions.sql.js';
@@ -134,6 +136,13 @@ export class SessionsRepository {
   /** Writes events of a session that this transaction holds. */
   async tell(key: number, events: NewEvent[]): Promise<void> {
     await this.database.query(TELL, [key, JSON.stringify(events)]);
+  }
+
+  /** Keeps what sums up the messages of these seqs, if none of them is redacted. The session is held, so that none is meanwhile; false: it is gone. */
+  async storeSummary(key: number, text: string, seqs: number[]): Promise<boolean> {
+    const held = await this.database.query(HOLD, [key]);
+    if (held.length > 0) await this.database.query(STORE_SUMMARY, [key, text, seqs]);
+    return held.length > 0;
   }
 
   /** Deletes for good: gone for every reader, the id free; the rows are removed by the purge. */

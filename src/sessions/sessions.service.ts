@@ -104,6 +104,11 @@ export class SessionsService {
     return (await this.createOrReturn(session, 'error', caller, more)).value.key;
   }
 
+  /** Keeps what sums up the messages of these seqs, within a transaction. It is no edit: derived, like the counters; false: it is gone. */
+  storeSummary(key: number, text: string, seqs: number[]): Promise<boolean> {
+    return this.sessions.storeSummary(key, text, seqs);
+  }
+
   /** The session as it is now, by its key: what a replay answers. */
   async getByKey(key: number, caller: Caller): Promise<SessionRow> {
     return verify(await this.sessions.findByKey(key, caller.userId), 'read');

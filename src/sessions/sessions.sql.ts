@@ -138,4 +138,17 @@ export const REMOVE = statement(
   'with d as (delete from session_details where key = $1) delete from sessions where key = $1',
 );
 
+export const HOLD = statement(
+  'sessions.hold',
+  'select from sessions where key = $1 and purged_at is null for update',
+);
+
+/** …unless a message that it is from has been redacted meanwhile. */
+export const STORE_SUMMARY = statement(
+  'sessions.storeSummary',
+  `update session_details set session_summary = $2
+   where key = $1 and not exists (
+     select from messages m where m.session_key = $1 and m.seq = any($3::bigint[]) and m.redacted_at is not null)`,
+);
+
 export const QUEUE = statement('sessions.queue', 'select pg_advisory_xact_lock(hashtextextended($1, 0))');

@@ -167,6 +167,7 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('searchMessages', 'in a session', 'viewer', {
     body: ({ session }) => ({ query: 'hello', session_id: session }),
   }),
+  entry('makeContext', '', 'viewer', { body: () => ({ max_tokens: 1000, strategy: 'pinned' }) }),
   entry('searchMemory', 'of all the caller may see', 'any caller', { body: () => ({ query: 'hello' }) }),
   entry('searchMemory', 'of somebody by name', 'named', {
     body: ({ owner }) => ({ query: 'x', user_id: owner }),

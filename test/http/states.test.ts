@@ -95,6 +95,7 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
   ],
   ['patchSession', (id) => api.patch(at(id), { title: 'U' }), READ],
   ['replaceSessionFields', (id) => api.put(at(id), { title: 'U' }), READ],
+  ['makeContext', (id) => api.post(at(id, '/context'), { max_tokens: 100 }), READ],
   ['listSessionMemory', (id) => api.get(at(id, '/memory')), READ],
   ['getSessionMemory', (id) => api.get(at(id, '/memory/k')), READ],
   ['listSessionMemoryHistory', (id) => api.get(at(id, '/memory/k/history')), READ],

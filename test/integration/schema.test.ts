@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { DataSource } from 'typeorm';
 import { Member } from '../../src/access/member.entity.js';
+import { StoredSummary } from '../../src/context/summary.entity.js';
 import { dataSourceOptions } from '../../src/database/data-source.js';
 import { migrate } from '../../src/database/migrate.js';
 import { Due } from '../../src/derived/due.entity.js';
@@ -32,6 +33,7 @@ const entities = [
   MemoryEntry,
   MemoryVersion,
   Due,
+  StoredSummary,
   MessageText,
   MemoryText,
   SearchLanguageRow,

@@ -89,6 +89,7 @@ export const materials: fc.Arbitrary<Material> = histories.chain((rows) =>
       { weight: 1, arbitrary: fc.constantFrom(-7, 0, 1, 2, 3, 1_000_000) },
       { weight: 4, arbitrary: fc.integer({ min: 1, max: 400 }) },
     ),
+    reserved: fc.constant(0),
     maxBytes: fc.oneof(
       { weight: 2, arbitrary: fc.constant(1_000_000) },
       { weight: 1, arbitrary: fc.integer({ min: 0, max: 400 }) },

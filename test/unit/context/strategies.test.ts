@@ -233,6 +233,7 @@ const material = (more: Partial<Material>): Material => ({
   from: 1,
   rows: TALK,
   budget: 1_000,
+  reserved: 0,
   maxBytes: 1_000,
   summary: null,
   memory: [],

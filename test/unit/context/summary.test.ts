@@ -1,8 +1,20 @@
 import * as fc from 'fast-check';
-import { extend, type Line, type Source, textOf } from '../../../src/context/summary.js';
+import { sentencesOf } from '../../../src/context/sentences.js';
+import { extend as extendBy, type Line, textOf } from '../../../src/context/summary.js';
 
-const said = (seq: number, text: string, role = 'user'): Source => ({ seq, role, text });
-const textsOf = (sources: Source[]) => extend([], sources).map(({ text }) => text);
+interface Said {
+  seq: number;
+  role: string;
+  text: string;
+}
+
+const said = (seq: number, text: string, role = 'user'): Said => ({ seq, role, text });
+const extend = (lines: Line[], sources: Said[]) =>
+  extendBy(
+    lines,
+    sources.map(({ text, ...source }) => ({ ...source, sentences: sentencesOf(text) })),
+  );
+const textsOf = (sources: Said[]) => extend([], sources).map(({ text }) => text);
 const plain = (text: string) => text.replace(/\s+/g, ' ');
 
 describe('what is taken of a message', () => {
@@ -98,7 +110,7 @@ const blocks = fc
   });
 
 /** The summary behind each block. */
-function steps(sources: Source[][]): Line[][] {
+function steps(sources: Said[][]): Line[][] {
   let lines: Line[] = [];
   return sources.map((block) => {
     lines = extend(lines, block);
@@ -107,7 +119,7 @@ function steps(sources: Source[][]): Line[][] {
 }
 
 describe('a summary, whatever is said', () => {
-  const holds = (check: (sources: Source[][], summaries: Line[][]) => void) =>
+  const holds = (check: (sources: Said[][], summaries: Line[][]) => void) =>
     fc.assert(
       fc.property(blocks, (sources) => check(sources, steps(sources))),
       { numRuns: 150 },

@@ -1,0 +1,129 @@
+import { Injectable } from '@nestjs/common';
+import { verify } from '../access/verify.js';
+import type { Caller } from '../common/caller.js';
+import { Facts } from '../memory/facts.js';
+import type { MemoryRow } from '../memory/memory.view.js';
+import { History } from '../messages/history.js';
+import type { FoundMessage } from '../messages/message.view.js';
+import type { MessageHit } from '../search/hits.js';
+import { SearchService } from '../search/search.service.js';
+import type { Context } from './context.js';
+import type { AskContext } from './context.schemas.js';
+import type { Material, Plan, Summary } from './material.js';
+import { STRATEGIES } from './strategies.js';
+import { type Header, SummariesRepository } from './summaries.repository.js';
+import { textOf } from './summary.js';
+import { TokenCountsService } from './token-counts.service.js';
+import { Window } from './window.js';
+
+/** Bytes of messages and passages in one answer, whatever they count. */
+const MOST_BYTES = 16 * 1024 * 1024;
+const PASSAGES = 20;
+
+/** Makes a window's worth out of a session: reads what can fit, and leaves the choice to the strategy. */
+@Injectable()
+export class ContextService {
+  constructor(
+    private readonly summaries: SummariesRepository,
+    private readonly history: History,
+    private readonly facts: Facts,
+    private readonly search: SearchService,
+    private readonly tokens: TokenCountsService,
+  ) {}
+
+  /** @throws DomainError `session_not_found`, `session_deleted`, `budget_too_small` */
+  async assemble(id: string, asked: AskContext, caller: Caller): Promise<Context> {
+    const session = verify(await this.summaries.find(id, caller.userId), 'read');
+    const memory = await this.memoryFor(id, asked, caller);
+    const passages = await this.passagesFor(id, asked, caller);
+    const beside = {
+      summary: await this.summaryOf(session),
+      memory: await this.factsOf(memory),
+      passages: await this.foundOf(passages, session.key),
+    };
+    const { plan, messages } = await this.choose(session, asked, beside);
+    const isTaken = ({ row }: MessageHit) =>
+      plan.passages.some(({ session: key, seq }) => key === row.session_key && seq === row.seq);
+    return {
+      ...{ strategy: asked.strategy, plan, messages, summary: plan.summary },
+      passages: passages.filter(isTaken),
+      memory: plan.memory.map(({ key }) => memory.find((row) => row.key === key)!),
+    };
+  }
+
+  /** Reads further back until the strategy has all it can take; once more, if a message is redacted before it is read. */
+  private async choose(
+    { key, message_count: count }: Header,
+    { strategy, max_tokens, reserve_tokens }: AskContext,
+    beside: Pick<Material, 'summary' | 'memory' | 'passages'>,
+  ): Promise<{ plan: Plan; messages: FoundMessage[] }> {
+    const window = new Window(this.history, (...counted) => this.tokens.count(...counted), key, count);
+    if (strategy === 'pinned') await window.addPinned();
+    for (;;) {
+      const plan = STRATEGIES[strategy]({
+        ...{ count, from: window.from, rows: [...window.rows.values()] },
+        ...{ budget: max_tokens - reserve_tokens, reserved: reserve_tokens, maxBytes: MOST_BYTES, ...beside },
+      });
+      if (plan.isOpen) {
+        await window.widen();
+        continue;
+      }
+      const messages = await this.read(key, plan.seqs);
+      const gone = window.forget(messages);
+      if (!gone) return { plan, messages };
+    }
+  }
+
+  private async read(session: number, seqs: number[]): Promise<FoundMessage[]> {
+    const messages: FoundMessage[] = [];
+    while (messages.length < seqs.length) {
+      const page = await this.history.bySeq(session, seqs.slice(messages.length));
+      if (page.length === 0) break;
+      messages.push(...page);
+    }
+    return messages;
+  }
+
+  private memoryFor(
+    id: string,
+    { strategy, include_memory }: AskContext,
+    caller: Caller,
+  ): Promise<MemoryRow[]> {
+    const isIncluded = include_memory ?? strategy === 'hierarchical';
+    return isIncluded ? this.facts.mostImportant(id, caller.userId) : Promise.resolve([]);
+  }
+
+  private passagesFor(id: string, { query, query_scope }: AskContext, caller: Caller): Promise<MessageHit[]> {
+    if (query === undefined) return Promise.resolve([]);
+    const session_id = query_scope === 'session' ? id : undefined;
+    return this.search.findMessages(
+      { query, session_id, mode: 'hybrid', limit: PASSAGES, neighbours: 0 },
+      caller,
+    );
+  }
+
+  private async summaryOf({ to_seq, lines }: Header): Promise<Summary | null> {
+    if (to_seq === null || !lines?.length) return null;
+    const text = textOf(lines);
+    const [tokens] = await this.tokens.ofTexts([text]);
+    return { text, from_seq: 1, to_seq, tokens: tokens! };
+  }
+
+  private async factsOf(memory: MemoryRow[]): Promise<Material['memory']> {
+    const counts = await this.tokens.ofTexts(
+      memory.map(({ name, content }) => `${name ?? ''}\n${content}`.trim()),
+    );
+    return memory.map(({ key, importance, updated_at }, index) => ({
+      ...{ key, importance, updatedAt: updated_at, tokens: counts[index]! },
+    }));
+  }
+
+  private async foundOf(passages: MessageHit[], session: number): Promise<Material['passages']> {
+    const rows = passages.map(({ row }) => row);
+    const counts = await this.tokens.ofMessages(rows);
+    return rows.map(({ session_key, seq, content }, index) => ({
+      ...{ session: session_key, seq, isOwn: session_key === session, tokens: counts[index]! },
+      bytes: JSON.stringify(content).length,
+    }));
+  }
+}

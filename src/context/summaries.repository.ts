@@ -1,0 +1,73 @@
+import { Injectable } from '@nestjs/common';
+import { roleIn } from '../access/access.sql.js';
+import type { Seen } from '../access/verify.js';
+import { Database } from '../database/database.js';
+import { statement } from '../database/statement.js';
+import { statusOf } from '../sessions/session.sql.js';
+import type { StoredSummary } from './summary.entity.js';
+import type { Line } from './summary.js';
+
+/** A session, as far as its context needs to know it. */
+export interface Header extends Seen {
+  key: number;
+  message_count: number;
+  /** of the summary; null: there is none */
+  to_seq: number | null;
+  lines: Line[] | null;
+}
+
+/** Summaries of sessions: derived, so they may be gone at any time. */
+@Injectable()
+export class SummariesRepository {
+  constructor(private readonly database: Database) {}
+
+  /** A session with its summary, without what has been redacted. */
+  async find(id: string, user: string | null): Promise<Header | null> {
+    const [row] = await this.database.query<Header>(FIND, [id, user]);
+    return row ?? null;
+  }
+
+  /** Of these sessions, those that have a summary. */
+  findAll(sessions: number[]): Promise<StoredSummary[]> {
+    return this.database.query(FIND_ALL, [sessions]);
+  }
+
+  async save({ session_key, to_seq, lines }: StoredSummary): Promise<void> {
+    await this.database.query(SAVE, [session_key, to_seq, JSON.stringify(lines)]);
+  }
+
+  async clear(): Promise<void> {
+    await this.database.query(CLEAR);
+  }
+
+  /** Removes that of a purged session; answers how many. */
+  async purge(key: number): Promise<number> {
+    return (await this.database.query(PURGE, [key])).length;
+  }
+}
+
+const FIND = statement(
+  'summaries.find',
+  `select s.key, s.message_count, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role, y.to_seq, (
+     select json_agg(line order by n) from json_array_elements(y.lines) with ordinality l(line, n)
+     where not exists (
+       select from messages m
+       where m.session_key = s.key and m.seq = (line ->> 'seq')::bigint and m.redacted_at is not null)) as lines
+   from sessions s left join summaries y on y.session_key = s.key
+   where s.id = $1 and s.purged_at is null`,
+);
+
+const FIND_ALL = statement(
+  'summaries.findAll',
+  'select * from summaries where session_key = any($1::bigint[])',
+);
+
+const SAVE = statement(
+  'summaries.save',
+  `insert into summaries (session_key, to_seq, lines) values ($1, $2, $3)
+   on conflict (session_key) do update set to_seq = excluded.to_seq, lines = excluded.lines`,
+);
+
+const CLEAR = statement('summaries.clear', 'delete from summaries');
+
+const PURGE = statement('summaries.purge', 'delete from summaries where session_key = $1 returning 1');
