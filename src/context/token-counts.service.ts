@@ -18,7 +18,7 @@ export class TokenCountsService {
   /** Of messages that have no count yet, by seq; those redacted meanwhile have none. */
   async count(session: number, uncounted: Outline[]): Promise<Map<number, number>> {
     const counts = new Map<number, number>();
-    for (let seqs = uncounted.map(({ seq }) => seq); seqs.length > 0; ) {
+    for (let seqs = uncounted.map(({ seq }) => seq).sort((a, b) => a - b); seqs.length > 0; ) {
       const rows = await this.history.bySeq(session, seqs.slice(0, BATCH));
       if (rows.length === 0) break;
       const batch = await this.countRows(rows.filter(({ redacted_at }) => redacted_at === null));

@@ -16,9 +16,11 @@ export class History {
     return this.database.query(AROUND, [...values, pageBytes(false)]);
   }
 
-  /** Messages of a session by seq, oldest first, as far as they fit in a page. */
+  /** Messages of a session by ascending seq, oldest first, as far as they fit in a page. */
   bySeq(session: number, seqs: number[]): Promise<(FoundMessage & Counted)[]> {
-    return this.database.query(BY_SEQ, [session, seqs, pageBytes(false)]);
+    const runs = runsOf(seqs);
+    const values = [session, runs.map(({ from }) => from), runs.map(({ to }) => to)];
+    return this.database.query(BY_SEQ, [...values, pageBytes(false)]);
   }
 
   /** The newest messages before a seq, newest first. */
@@ -48,6 +50,17 @@ export class History {
   }
 }
 
+/** Those that follow one another as one: a run is read along the index, others are looked up one by one. */
+function runsOf(seqs: number[]): { from: number; to: number }[] {
+  const runs: { from: number; to: number }[] = [];
+  for (const seq of seqs) {
+    const last = runs.at(-1);
+    if (last?.to === seq - 1) last.to = seq;
+    else runs.push({ from: seq, to: seq });
+  }
+  return runs;
+}
+
 const AROUND = statement(
   'history.around',
   boundedPage(
@@ -65,10 +78,12 @@ const AROUND = statement(
 const BY_SEQ = statement(
   'history.bySeq',
   boundedPage(
-    `select m.session_key, ${COLUMNS}, m.bytes as size from messages m
-     where m.session_key = $1 and m.seq = any($2::bigint[])`,
+    `select m.session_key, ${COLUMNS}, m.bytes as size
+     from unnest($2::bigint[], $3::bigint[]) run(from_seq, to_seq) cross join lateral (
+       select * from messages m where m.session_key = $1 and m.seq between run.from_seq and run.to_seq
+       order by m.seq limit run.to_seq - run.from_seq + 1) m`,
     'seq',
-    '$3',
+    '$4',
   ),
 );
 

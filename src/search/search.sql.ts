@@ -108,7 +108,7 @@ const PLACES: Record<Reach, string> = {
 };
 
 /**
- * Words that are nearly those asked for: they begin with them, or a few letters differ.
+ * Words that are nearly those asked for: they begin with them, or a few letters differ; not of what is numbered.
  *
  * $1 words, $2 places, $3 user
  */
@@ -122,7 +122,7 @@ const near = (name: string, { table }: Kind, reach: Reach): Statement =>
      ), vocabulary as materialized (
        select distinct w.lexeme from texts, unnest(texts.words) w where length(w.lexeme) between 2 and 64
      ), asked as (
-       select word, case when length(word) < 4 then 0 when length(word) < 6 then 1 else 2 end as differing
+       select word, case when length(word) < 4 or word ~ '[0-9]' then 0 when length(word) < 6 then 1 else 2 end as differing
        from (select distinct unnest($1::text[]) as word) w where length(word) between 2 and 64
      ), compared as (
        select a.word, a.differing, v.lexeme, case when starts_with(v.lexeme, a.word) then 0
