@@ -1,6 +1,6 @@
 // npm run bench: the product's hot paths beside what PostgreSQL alone does, in turns, in one run.
 // Options: --seconds 4 (a measurement), --rounds 3, --warm 10 (seconds of each case before it counts), --only append,list,
-// --growth 10000,100000,1000000
+// --growth 10000,100000,1000000, --derived (search over 200,000 messages, contexts of long sessions, a megabyte without a space)
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { newId } from '../dist/src/common/ids.js';
@@ -8,6 +8,7 @@ import { MessagesRepository } from '../dist/src/messages/messages.repository.js'
 import { LivenessRepository } from '../dist/src/sessions/liveness.repository.js';
 import { SessionListRepository } from '../dist/src/sessions/session-list.repository.js';
 import { SessionsRepository } from '../dist/src/sessions/sessions.repository.js';
+import { measureDerived } from './derived.mjs';
 import { FLOOR_TABLES, floors } from './floors.mjs';
 import { SESSION, script, sent, UNIQUE } from './own-sql.mjs';
 import { startPostgres } from './postgres.mjs';
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
     warm: { type: 'string', default: '10' },
     only: { type: 'string' },
     growth: { type: 'string' },
+    derived: { type: 'boolean' },
   },
 });
 const seconds = Number(options.seconds);
@@ -38,6 +40,12 @@ const of = (i, method, under, body) => ({
   path: `/api/v1/sessions/s-${i}${under}`,
   body,
 });
+
+/** One of the facts of one of the users. */
+function fact() {
+  const [user, key] = [any() % 100, any() % 20];
+  return { user: `u-${user}`, path: `/api/v1/users/u-${user}/memory/fact-${key}` };
+}
 
 /** As `prepare` makes it of one message. */
 const prepared = (count) => ({
@@ -158,6 +166,12 @@ const CASES = {
   },
 };
 
+CASES.memorySave = {
+  request: () => ({ ...fact(), method: 'PUT', body: { value: { likes: content.slice(0, 100) } } }),
+  floor: 'create',
+};
+CASES.memoryGet = { request: () => ({ ...fact(), method: 'GET' }), floor: 'get' };
+
 /** The same, asked of a server that does nothing but the statement of the floor. */
 const BARE = {
   get: () => ({ method: 'GET', path: '/get' }),
@@ -192,21 +206,31 @@ const medians = (rounds) =>
     Object.keys(rounds[0]).map((name) => [name, median(rounds.map((round) => round[name]))]),
   );
 
+/** Every fact that is asked for is there. */
+async function keepFacts(service) {
+  for (let user = 0; user < 100; user++) {
+    const headers = { 'x-user-id': `u-${user}`, 'content-type': 'application/json' };
+    const put = (key) =>
+      fetch(`${service.url}/api/v1/users/u-${user}/memory/fact-${key}`, {
+        ...{ method: 'PUT', headers, body: '{"value":0}' },
+      });
+    await Promise.all(Array.from({ length: 20 }, (_, key) => put(key)));
+  }
+}
+
 async function compare(postgres, service, bare) {
   const scripts = floors(SESSIONS);
   const names = options.only?.split(',') ?? Object.keys(CASES);
   const rounds = Object.fromEntries(names.map((name) => [name, []]));
+  if (names.includes('memoryGet')) await keepFacts(service);
   for (const name of names) await load(service, CASES[name], Number(options.warm));
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const name of names) {
       const { floor = name, own, unit = 1 } = CASES[name];
       const floorRate = await postgres.pgbench(`${floor}.floor`, scripts[floor], seconds, CONNECTIONS);
-      const ownRate = await postgres.pgbench(
-        `${name}.own`,
-        script(await own(), SESSIONS),
-        seconds,
-        CONNECTIONS,
-      );
+      const ownRate = own
+        ? await postgres.pgbench(`${name}.own`, script(await own(), SESSIONS), seconds, CONNECTIONS)
+        : 0;
       const bareRate = BARE[name] ? (await load(bare, { request: BARE[name] })).rate : 0;
       const measured = await load(service, CASES[name]);
       rounds[name].push({
@@ -233,7 +257,15 @@ async function compare(postgres, service, bare) {
   console.log(`\n| ${[...heads, 'of bare'].join(' | ')} |\n|${'---|'.repeat(heads.length + 1)}`);
   for (const name of names) {
     const { rate, p50, p99, cpu, floor, own, bare: bareRate } = medians(rounds[name]);
-    const cells = [name, Math.round(rate), p50, p99, cpu.toFixed(2), Math.round(floor), Math.round(own)];
+    const cells = [
+      name,
+      Math.round(rate),
+      p50,
+      p99,
+      cpu.toFixed(2),
+      Math.round(floor),
+      Math.round(own) || '',
+    ];
     const ratios = [
       (rate / floor).toFixed(2),
       CASES[name].goal ?? '',
@@ -300,6 +332,7 @@ try {
   );
   bare = await startBare(postgres.url, 8718, SESSIONS);
   await compare(postgres, service, bare);
+  if (options.derived) await measureDerived(postgres, service, load);
   if (options.growth) await grow(postgres, service, options.growth.split(',').map(Number));
 } finally {
   await service?.stop();

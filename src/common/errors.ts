@@ -69,3 +69,7 @@ export const unavailable = (what: string, cause?: unknown) =>
     retryAfter: 1,
     cause,
   });
+
+/** Something else is down: what was asked for may be right. */
+export const isUnavailable = (error: unknown): boolean =>
+  error instanceof DomainError && error.kind === 'unavailable';

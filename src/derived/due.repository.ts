@@ -13,8 +13,7 @@ interface Position {
 
 type Read<Source> = Source & Counted & { n: number };
 
-/** How much is derived from at once: rows, and bytes of documents. */
-const ROWS = 1_000;
+/** Bytes of documents that are derived from at once. */
 const BYTES = 2 * 1024 * 1024;
 
 /** What is to be derived from: noted from the stream of all events, then worked off in order. */
@@ -49,33 +48,33 @@ export class DueRepository {
     return (await this.database.query<{ count: number }>(COUNT))[0]!.count;
   }
 
-  /** What is due next, crossed off; null: nothing is. */
-  async take(): Promise<Changed | null> {
-    const due = await this.database.query<Due>(NEXT, [ROWS]);
+  /** What is due next, at most so many messages or entries, crossed off; null: nothing is. */
+  async take(rows: number): Promise<Changed | null> {
+    const due = await this.database.query<Due>(NEXT, [rows]);
     if (due.length === 0) return null;
-    return due[0]!.memory_id === null ? this.takeMessages(due) : this.takeEntries(due);
+    return due[0]!.memory_id === null ? this.takeMessages(due, rows) : this.takeEntries(due, rows);
   }
 
   /** A range of messages that is too long for once stays due from where it was left. */
-  private async takeMessages(due: Due[]): Promise<Changed> {
-    const messages = await this.read<SourceMessage>(MESSAGES, due);
+  private async takeMessages(due: Due[], rows: number): Promise<Changed> {
+    const messages = await this.read<SourceMessage>(MESSAGES, due, rows);
     const last = messages.at(-1);
-    const isCut = last !== undefined && (messages.length < last.found || last.found === ROWS);
+    const isCut = last !== undefined && (messages.length < last.found || last.found === rows);
     if (isCut) await this.database.query(LEAVE, [last.n, last.seq]);
     await this.crossOff(isCut ? due.filter(({ n }) => n < last.n) : due);
     return { messages, entries: [] };
   }
 
-  private async takeEntries(due: Due[]): Promise<Changed> {
-    const entries = await this.read<SourceEntry>(ENTRIES, due);
+  private async takeEntries(due: Due[], rows: number): Promise<Changed> {
+    const entries = await this.read<SourceEntry>(ENTRIES, due, rows);
     const last = entries.at(-1);
     const isCut = last !== undefined && entries.length < last.found;
     await this.crossOff(isCut ? due.filter(({ n }) => n <= last.n) : due);
     return { messages: [], entries };
   }
 
-  private read<Source>(sources: typeof MESSAGES, due: Due[]): Promise<Read<Source>[]> {
-    return this.database.query(sources, [due.map(({ n }) => n), ROWS, BYTES]);
+  private read<Source>(sources: typeof MESSAGES, due: Due[], rows: number): Promise<Read<Source>[]> {
+    return this.database.query(sources, [due.map(({ n }) => n), rows, BYTES]);
   }
 
   private async crossOff(due: Due[]): Promise<void> {

@@ -21,19 +21,23 @@ export function textsOfContent(content: unknown): string[] {
   return content.map((part) => part?.text ?? part?.refusal).filter((text) => typeof text === 'string');
 }
 
-/** Every text in a value, with the names of its members. Arguments of calls are JSON in a text. */
-function textsIn(value: unknown): string[] {
-  if (typeof value === 'string') return [...(jsonIn(value) ?? [value])];
+/** Deeper than anything that is taken as JSON itself; arguments of calls are JSON in a text, and may be anything. */
+const DEEPEST = 64;
+
+/** Every text in a value, with the names of its members. */
+function textsIn(value: unknown, depth = 0): string[] {
+  if (depth > DEEPEST) return [];
+  if (typeof value === 'string') return jsonIn(value, depth) ?? [value];
   if (typeof value === 'number' || typeof value === 'boolean') return [String(value)];
   if (typeof value !== 'object' || value === null) return [];
-  if (Array.isArray(value)) return value.flatMap(textsIn);
-  return Object.entries(value).flatMap(([member, held]) => [member, ...textsIn(held)]);
+  if (Array.isArray(value)) return value.flatMap((held) => textsIn(held, depth + 1));
+  return Object.entries(value).flatMap(([member, held]) => [member, ...textsIn(held, depth + 1)]);
 }
 
-function jsonIn(text: string): string[] | null {
+function jsonIn(text: string, depth: number): string[] | null {
   if (!/^\s*[{[]/.test(text)) return null;
   try {
-    return textsIn(JSON.parse(text));
+    return textsIn(JSON.parse(text), depth + 1);
   } catch {
     return null;
   }

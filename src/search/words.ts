@@ -41,9 +41,13 @@ const HAS_PLAIN = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'g');
 /** In other scripts a mark may make another letter. */
 const ACCENTS = /(?<=[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]\p{M}*)\p{M}/gu;
 
+/** The characters of most texts in these scripts, which are searched as they are. */
+const AS_IT_IS = /^[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]$/;
+
 /** A word as it is searched. */
 export function normalise(found: string): string {
   const word = found.slice(0, LONGEST);
+  if (AS_IT_IS.test(word)) return word;
   if (isAscii(word)) return word.toLowerCase();
   const bare = word.toWellFormed().normalize('NFKD').replace(ACCENTS, '').normalize('NFC').toLowerCase();
   const plain = bare.replace(HAS_PLAIN, (letter) => PLAIN[letter]!);

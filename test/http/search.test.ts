@@ -1,3 +1,4 @@
+import { Derivations } from '../../src/derived/derivations.js';
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
@@ -209,6 +210,29 @@ describe('what narrows it', () => {
     const hits = await find('huge');
     expect(hits.length).toBeGreaterThan(4);
     expect(hits.length).toBeLessThan(12);
+  });
+});
+
+describe('what cannot be read', () => {
+  test('arguments nested without end do no harm', async () => {
+    const nested = '['.repeat(400_000) + ']'.repeat(400_000);
+    const call = { id: 'c', function: { name: 'deep', arguments: nested } };
+    await session({ role: 'assistant', tool_calls: [call] }, 'after it');
+    expect(await seqs('deep')).toEqual([1]);
+    expect(await seqs('after')).toEqual([2]);
+  });
+
+  test('a message that nothing can be derived from keeps no other from being found', async () => {
+    const derivations = app.app.get(Derivations);
+    derivations.add(async ({ messages }) => {
+      if (messages.some(({ content }) => content === 'poison')) throw new Error('not to be had');
+    });
+    await session('before', 'poison', 'behind');
+    const other = await session('elsewhere');
+    expect(await seqs('before')).toEqual([1]);
+    expect(await seqs('behind')).toEqual([3]);
+    expect(await find('poison')).toEqual([]);
+    expect((await find('elsewhere'))[0].session_id).toBe(other);
   });
 });
 
