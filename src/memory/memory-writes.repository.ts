@@ -169,9 +169,10 @@ const UPDATE = statement(
    returning *`,
 );
 
-const remove = (which: string) => `
-  with gone as (
-    delete from memory_entries e where e.space_key = $1 and ${which} returning e.key, e.version, ${isLive('e')} as is_live
+/** Which are removed is found out first: mixed into the delete, it may be looked for once for every entry there is. */
+const remove = (doomed: string) => `
+  with doomed as materialized (${doomed}), gone as (
+    delete from memory_entries e using doomed where e.key = doomed.key returning e.key, e.version, ${isLive('e')} as is_live
   ), versions as (
     delete from memory_versions where entry_key in (select key from gone)
   ), space as (
@@ -181,11 +182,12 @@ const remove = (which: string) => `
   )
   select count(*)::int as deleted, (count(*) filter (where is_live))::int as live from gone`;
 const some = (which: string) =>
-  remove(
-    `e.key in (select o.key from memory_entries o where o.space_key = $1 ${which} order by o.key limit $2)`,
-  );
+  remove(`select o.key from memory_entries o where o.space_key = $1 ${which} order by o.key limit $2`);
 
-const DELETE_ONE = statement('memory.deleteOne', remove('e.key = $2'));
+const DELETE_ONE = statement(
+  'memory.deleteOne',
+  remove('select o.key from memory_entries o where o.space_key = $1 and o.key = $2'),
+);
 const DELETE_EXPIRED = statement('memory.deleteExpired', some(`and not ${isLive('o')}`));
 const DELETE_SOME = statement('memory.deleteSome', some(''));
 
@@ -204,8 +206,10 @@ const SESSIONS_OF = statement(
 
 const PURGE = statement(
   'memory.purge',
-  `with gone as (
-     delete from memory_entries where key in (select key from memory_entries where space_key = $1 limit $2) returning key
+  `with doomed as materialized (
+     select key from memory_entries where space_key = $1 limit $2
+   ), gone as (
+     delete from memory_entries e using doomed where e.key = doomed.key returning e.key
    ), versions as (
      delete from memory_versions where entry_key in (select key from gone)
    ), space as (
