@@ -51,5 +51,6 @@ create table memory_texts (
 create index memory_texts_words on memory_texts using gin (owner, place_key, words);
 create index memory_texts_place on memory_texts (place_key);
 
+insert into search_language values ('simple');
 insert into stream_positions values ('derived', 0, 0, now());
 `;

@@ -29,7 +29,7 @@ export const contextBody = z
       .meta({ description: 'of `max_tokens`, kept free for what is not asked for here' }),
     include_memory: z.boolean().optional().meta({
       description:
-        'what is kept for the session and for the caller himself (for a service, for its owner), a quarter of the budget at most; on in `hierarchical`, else off',
+        'what is kept for the session and for the caller himself (for a service, for its owner), a quarter of the budget at most; on in `hierarchical`, else off. A key needs the scope memory:read for it',
     }),
     query: z
       .string()

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { verify } from '../access/verify.js';
 import type { Caller } from '../common/caller.js';
+import { forbidden } from '../common/errors.js';
 import { Facts } from '../memory/facts.js';
 import type { MemoryRow } from '../memory/memory.view.js';
 import { History } from '../messages/history.js';
@@ -17,7 +18,7 @@ import { TokenCountsService } from './token-counts.service.js';
 import { Window } from './window.js';
 
 /** Bytes of messages and passages in one answer, whatever they count. */
-const MOST_BYTES = 16 * 1024 * 1024;
+const MOST_BYTES = 8 * 1024 * 1024;
 const PASSAGES = 20;
 
 /** Makes a window's worth out of a session: reads what can fit, and leaves the choice to the strategy. */
@@ -77,7 +78,11 @@ export class ContextService {
   private async read(session: number, seqs: number[]): Promise<FoundMessage[]> {
     const messages: FoundMessage[] = [];
     while (messages.length < seqs.length) {
-      const page = await this.history.bySeq(session, seqs.slice(messages.length));
+      const last = messages.at(-1)?.seq ?? 0;
+      const page = await this.history.bySeq(
+        session,
+        seqs.filter((seq) => seq > last),
+      );
       if (page.length === 0) break;
       messages.push(...page);
     }
@@ -89,7 +94,9 @@ export class ContextService {
     { strategy, include_memory }: AskContext,
     caller: Caller,
   ): Promise<MemoryRow[]> {
-    const isIncluded = include_memory ?? strategy === 'hierarchical';
+    const mayRead = caller.scopes.has('memory:read');
+    if (include_memory && !mayRead) throw forbidden('The key lacks the scope memory:read.');
+    const isIncluded = include_memory ?? (strategy === 'hierarchical' && mayRead);
     return isIncluded ? this.facts.mostImportant(id, caller.userId) : Promise.resolve([]);
   }
 

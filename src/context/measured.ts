@@ -20,9 +20,17 @@ export function measured({ name, content, tool_calls }: FoundMessage): Measured 
   };
 }
 
-/** Of a part of the content; null: it is no text. */
+const TEXTS: Record<string, string> = {
+  text: 'text',
+  input_text: 'text',
+  output_text: 'text',
+  refusal: 'refusal',
+};
+
+/** Of a part of the content; null: it is no text, whatever it has beside. */
 function textOf(part: unknown): string | null {
   if (typeof part === 'string') return part;
-  const text = (part as { text?: unknown } | null)?.text;
+  const { type, ...members } = (part ?? {}) as Record<string, unknown>;
+  const text = members[TEXTS[String(type)] ?? ''];
   return typeof text === 'string' ? text : null;
 }

@@ -26,7 +26,7 @@ interface Walk {
 }
 
 /** So many groups are passed over: then the walk ends as if the next did not fit, or a small budget would read all there is. */
-const MOST_PASSED = 2_000;
+const MOST_PASSED = { too_large: 100, fault: 5_000 };
 
 const NOTHING: Left = { tokens: 0, bytes: 0 };
 
@@ -73,10 +73,10 @@ function walk(groups: Group[], free: Left, whole: Left): Walk {
   let left = free;
   if (whole.tokens <= 0) return { taken, passed, isOpen: false };
   for (const group of groups) {
-    if (passed.length === MOST_PASSED) return { taken, passed, isOpen: false };
     const why = group.fault ?? (fits(group, whole) ? null : 'too_large');
     if (why) {
       passed.push({ group, why });
+      if (isEnough(passed)) return { taken, passed, isOpen: false };
     } else if (fits(group, left)) {
       taken.push(group);
       left = without(left, [group]);
@@ -85,6 +85,11 @@ function walk(groups: Group[], free: Left, whole: Left): Walk {
     }
   }
   return { taken, passed, isOpen: true };
+}
+
+function isEnough(passed: Passed[]): boolean {
+  const { length: tooLarge } = passed.filter(({ why }) => why === 'too_large');
+  return tooLarge === MOST_PASSED.too_large || passed.length === MOST_PASSED.fault;
 }
 
 const seqsOf = (groups: Group[]) => groups.flatMap(({ rows }) => rows.map(({ seq }) => seq));

@@ -11,6 +11,9 @@ import { SummariesRepository } from './summaries.repository.js';
 import type { StoredSummary } from './summary.entity.js';
 import { extend, type Source, textOf } from './summary.js';
 
+/** Of one session at once: what is left is taken when more of it comes, or when it is derived anew. */
+const BLOCKS = 20;
+
 /** What has come to a session's messages. */
 interface Touched {
   newest: number;
@@ -59,7 +62,7 @@ export class SummarizingService implements OnModuleInit {
   private async extended(summary: StoredSummary, newest: number): Promise<StoredSummary> {
     const block = this.config.SUMMARIZE_AFTER_MESSAGES;
     let { to_seq, lines } = summary;
-    while (newest - to_seq >= block) {
+    for (let blocks = 0; newest - to_seq >= block && blocks < BLOCKS; blocks++) {
       const seqs = Array.from({ length: block }, (_, index) => to_seq + 1 + index);
       const rows = await this.history.bySeq(summary.session_key, seqs);
       if (rows.length === 0) break;

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Piscina } from 'piscina';
 
-/** Characters counted in one turn of a thread, so that requests with little to count need not wait for much. */
+/** Characters counted in one turn of a thread. Each request has one turn at a time, so that little need not wait for much. */
 const TURN = 256 * 1024;
 
 /** Counts tokens (o200k) in threads of their own, which end when there is nothing to count. */
@@ -16,8 +16,9 @@ export class TokenCounter implements OnApplicationShutdown {
   });
 
   async count(texts: string[]): Promise<number[]> {
-    const counts = await Promise.all(turnsOf(texts).map((turn) => this.threads.run(turn)));
-    return counts.flat();
+    const counts: number[] = [];
+    for (const turn of turnsOf(texts)) counts.push(...(await this.threads.run(turn)));
+    return counts;
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -3,10 +3,13 @@ import type { FoundMessage, Outline } from '../messages/message.view.js';
 import type { Row } from './groups.js';
 
 /** Bytes that an answered message has beside its content. */
-const ENVELOPE = 600;
+const ENVELOPE = 1_000;
 
 /** Messages read at first, and at most at once. */
-const [FIRST, MOST] = [64, 2_000];
+const [FIRST, MOST] = [64, 10_000];
+
+/** Bytes of messages that are counted before the strategy is asked again. */
+const BYTES = 2 * 1024 * 1024;
 
 export type Counts = (session: number, uncounted: Outline[]) => Promise<Map<number, number>>;
 
@@ -31,7 +34,7 @@ export class Window {
 
   /** Reads further back, twice as far each time. */
   async widen(): Promise<void> {
-    const page = await this.history.outline(this.session, this.from, this.limit);
+    const page = withinBytes(await this.history.outline(this.session, this.from, this.limit));
     this.from = page.at(-1)?.seq ?? 1;
     this.limit = Math.min(2 * this.limit, MOST);
     const outside = page.flatMap(({ tool_call_seq }) =>
@@ -65,6 +68,16 @@ export class Window {
       this.rows.set(outline.seq, rowOf(outline, tokens));
     }
   }
+}
+
+/** The first ones, as long as they are not too much together; one at least. */
+function withinBytes(page: Outline[]): Outline[] {
+  let left = BYTES;
+  const end = page.findIndex(({ bytes }) => {
+    left -= bytes;
+    return left < 0;
+  });
+  return end < 0 ? page : page.slice(0, Math.max(1, end));
 }
 
 /** One that could not be counted is gone meanwhile. */

@@ -62,7 +62,7 @@ export class DueRepository {
     const isCut = last !== undefined && (messages.length < last.found || last.found === rows);
     if (isCut) await this.database.query(LEAVE, [last.n, last.seq]);
     await this.crossOff(isCut ? due.filter(({ n }) => n < last.n) : due);
-    return { messages, entries: [] };
+    return { messages: once(messages, ({ place_key, seq }) => `${place_key}/${seq}`), entries: [] };
   }
 
   private async takeEntries(due: Due[], rows: number): Promise<Changed> {
@@ -70,7 +70,7 @@ export class DueRepository {
     const last = entries.at(-1);
     const isCut = last !== undefined && entries.length < last.found;
     await this.crossOff(isCut ? due.filter(({ n }) => n <= last.n) : due);
-    return { messages: [], entries };
+    return { messages: [], entries: once(entries, ({ key }) => key) };
   }
 
   private read<Source>(sources: typeof MESSAGES, due: Due[], rows: number): Promise<Read<Source>[]> {
@@ -81,6 +81,11 @@ export class DueRepository {
     await this.database.query(CROSS_OFF, [due.map(({ n }) => n)]);
   }
 }
+
+/** What is due more than once is as it is now each time. */
+const once = <Source>(sources: Source[], nameOf: (source: Source) => unknown): Source[] => [
+  ...new Map(sources.map((source) => [nameOf(source), source])).values(),
+];
 
 const position = `select tx, position from stream_positions where name = 'derived' for update`;
 const LOCK_POSITION = statement('derived.lockPosition', `${position} skip locked`);
@@ -161,6 +166,7 @@ const MESSAGES = statement(
   ),
 );
 
+/** Held before their words are, as by whoever deletes them. */
 const ENTRIES = statement(
   'derived.entries',
   boundedPage(
@@ -168,7 +174,7 @@ const ENTRIES = statement(
        e.name, e.value, e.bytes as size
      from derived_due d join memory_entries e on e.space_key = d.place_key and e.memory_id = d.memory_id
      left join users u on u.key = e.space_key left join sessions s on s.key = e.space_key
-     where d.n = any($1::bigint[]) order by d.n limit $2::int`,
+     where d.n = any($1::bigint[]) order by d.n limit $2::int for key share of e`,
     'n',
     '$3',
   ),

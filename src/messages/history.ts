@@ -43,7 +43,7 @@ export class History {
     await this.database.query(STORE_COUNTS, [session, JSON.stringify(counts)]);
   }
 
-  /** The models that messages name, by session, each in order of their names. */
+  /** The models that messages name, by session, each in order of their names; at most a hundred of a session. */
   async models(sessions: number[]): Promise<Map<number, string[]>> {
     const rows = await this.database.query<{ key: number; models: string[] }>(MODELS, [sessions]);
     return new Map(rows.map(({ key, models }) => [key, models]));
@@ -124,7 +124,7 @@ const STORE_COUNTS = statement(
 
 const MODELS = statement(
   'history.models',
-  `select m.session_key as key, array_agg(distinct m.model order by m.model) as models from messages m
+  `select m.session_key as key, (array_agg(distinct m.model order by m.model))[1:100] as models from messages m
    where m.session_key = any($1::bigint[]) and m.model is not null
    group by m.session_key`,
 );

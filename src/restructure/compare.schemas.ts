@@ -26,7 +26,9 @@ export const comparison = z
     sessions: z.array(sessionSummary).meta({ description: 'in the order they were asked for' }),
     common: z.strictObject({
       tags: z.array(z.string()),
-      models: z.array(z.string()).meta({ description: 'named by messages of all of them' }),
+      models: z
+        .array(z.string())
+        .meta({ description: 'named by messages of all of them, out of the first hundred of each' }),
     }),
     differences: z.record(z.string(), z.record(z.string(), z.unknown())).meta({
       description: 'of every field that is not the same in all, by `session_id` what it is in each',

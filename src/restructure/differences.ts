@@ -20,8 +20,10 @@ export function differencesOf(sessions: Compared[]): Record<string, Record<strin
 }
 
 /** What all lists have, in the order of the first. */
-export const commonOf = ([first = [], ...others]: string[][]): string[] =>
-  first.filter((item) => others.every((list) => list.includes(item)));
+export function commonOf([first = [], ...others]: string[][]): string[] {
+  const sets = others.map((list) => new Set(list));
+  return first.filter((item) => sets.every((set) => set.has(item)));
+}
 
 const valuesOf = (sessions: Compared[], field: string) =>
   Object.fromEntries(sessions.map((session) => [session.session_id, session[field]]));

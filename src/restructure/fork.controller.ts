@@ -22,7 +22,7 @@ export class ForkController {
     summary: 'Make a copy of one’s own, of the history up to some message',
     description:
       'Ids, seq and links of messages are kept, and each names its `origin`; context, tags and memory are copied as ' +
-      'they are now. `client_id`, sharing, expiry and heartbeat settings are not. A copy of a service belongs to the ' +
+      'they are now. Memory only if the key has the scope memory:read. `client_id`, sharing, expiry and heartbeat settings are not. A copy of a service belongs to the ' +
       'owner of the source. Statistics over several sessions count a message where it was said, not in copies.',
     scope: 'sessions:write',
     permission: 'read',

@@ -36,8 +36,9 @@ export class IndexingService implements OnModuleInit {
     this.derivations.add((changed) => this.index(changed));
   }
 
-  /** Reads everything anew, in the language of the configuration; meanwhile the old is found. */
+  /** Reads everything anew, in the language of the configuration; within a transaction; meanwhile the old is found, as far as it was read in that language. */
   async reindex(): Promise<void> {
+    await this.derivations.hold();
     await this.texts.setLanguage(this.config.SEARCH_LANGUAGE);
     await this.derivations.deriveAll();
   }

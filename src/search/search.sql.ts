@@ -7,7 +7,7 @@ import { CONFIGURATION } from './texts.repository.js';
 /** Which texts are looked at: those in the places given, those of sessions a user may see, or all. */
 export type Reach = 'places' | 'user' | 'all';
 
-/** So many texts that match are ranked: of a word that is everywhere it matters little which. */
+/** So many texts that match, and that may be seen, are ranked: of a word that is everywhere it matters little which. */
 const RANKED = 20_000;
 
 /** SQL for the numbers of those who own what the user may see: himself, and whoever shares a session with him. */
@@ -31,39 +31,34 @@ const given = (user: string, places: string) => `given as (select ${user}::text,
 
 interface Kind {
   table: string;
-  /** joins what the texts `f` are of, and says what of it may be found */
-  sources: string;
-  /** of a hit, beside its place, item and part */
-  columns: string;
-  /** the newer goes first where both match as well */
-  newest: string;
+  /** what a text `f` is of, if it may be found: `session_id`, `version`, and `newest`, by which it goes before others that match as well */
+  source: string;
 }
 
 /** $6 role, $7 after, $8 before */
 const MESSAGES: Kind = {
   table: 'message_texts',
-  sources: `join sessions s on s.key = f.place_key join messages m on m.session_key = f.place_key and m.seq = f.item
-    where m.redacted_at is null and ${isVisible('s')} and ($6::text is null or m.role = $6)
+  source: `select s.id as session_id, 1 as version, m.created_at as newest
+    from sessions s join messages m on m.session_key = s.key
+    where s.key = f.place_key and m.seq = f.item and m.redacted_at is null and ${isVisible('s')}
+      and ($6::text is null or m.role = $6)
       and ($7::timestamptz is null or m.created_at > $7) and ($8::timestamptz is null or m.created_at < $8)`,
-  columns: 's.id as session_id, 1 as version',
-  newest: 'm.created_at',
 };
 
 /** $6 type, $7 least score */
 const MEMORY: Kind = {
   table: 'memory_texts',
-  sources: `join memory_entries e on e.key = f.item and e.version = f.version
-      left join users u on u.key = f.place_key left join sessions s on s.key = f.place_key
-    where ${isLive('e')} and ($6::text is null or e.memory_type = $6)
+  source: `select s.id as session_id, e.version, e.updated_at as newest
+    from memory_entries e left join users u on u.key = f.place_key left join sessions s on s.key = f.place_key
+    where e.key = f.item and e.version = f.version and ${isLive('e')} and ($6::text is null or e.memory_type = $6)
       and ($7::float8 is null or ts_rank_cd(f.words, query.words, 1) >= $7)
       and case when u.key is not null then $3::text is null or u.id = $3 else ${isVisible('s')} end`,
-  columns: 's.id as session_id, e.version',
-  newest: 'e.updated_at',
 };
 
 /**
  * Texts that match, best first, each part's best of a message or an entry, with the positions of the words found. A
- * query that no index can answer, such as for whatever lacks a word, finds nothing.
+ * query that no index can answer, such as for whatever lacks a word, finds nothing. Each text is looked up on its own
+ * (`offset 0`): PostgreSQL knows too little of how many will match to choose another way.
  *
  * $1 as `websearch_to_tsquery` takes it, $2 instead of it as `tsquery` does, $3 user, $4 places, $5 limit
  */
@@ -75,15 +70,16 @@ const rank = (name: string, kind: Kind, reach: Reach): Statement =>
      ), lexemes as materialized (
        select array(select (regexp_matches(words::text, '''([^'']+)''', 'g'))[1]) as all from query
      ), found as materialized (
-       select t.* from ${kind.table} t
-       where (select querytree(words) from query) not in ('', 'T')
-         and t.words @@ (select words from query) and ${REACHED[reach]}
+       select f.place_key, f.item, f.part, f.words, source.*, ts_rank_cd(f.words, query.words, 1) as score
+       from (
+         select * from ${kind.table} t
+         where (select querytree(words) from query) not in ('', 'T')
+           and t.words @@ (select words from query) and ${REACHED[reach]}
+         offset 0
+       ) f cross join query cross join lateral (${kind.source} offset 0) source
        limit ${RANKED}
      ), hit as (
-       select distinct on (f.place_key, f.item) f.place_key, f.item, f.part, f.words, ${kind.columns},
-         ts_rank_cd(f.words, query.words, 1) as score, ${kind.newest} as newest
-       from found f cross join query ${kind.sources}
-       order by f.place_key, f.item, score desc, f.part
+       select distinct on (place_key, item) * from found order by place_key, item, score desc, part
      ), top as (
        select * from hit order by score desc, newest desc, place_key, item desc limit $5::int
      )
@@ -93,8 +89,8 @@ const rank = (name: string, kind: Kind, reach: Reach): Statement =>
      from top order by score desc, newest desc, place_key, item desc`,
   );
 
-/** Texts that a misspelt word is looked for in: of the newest sessions, in each the newest. */
-const [SESSIONS, TEXTS] = [50, 2_000];
+/** Texts that a misspelt word is looked for in: of the newest sessions, in each the newest. Of so many words so many are compared. */
+const [SESSIONS, TEXTS, VOCABULARY, ASKED] = [50, 1_000, 20_000, 8];
 
 const newest = (which: string) =>
   `(select s.key from sessions s where ${which} and s.purged_at is null order by s.last_activity_at desc limit ${SESSIONS})`;
@@ -104,7 +100,7 @@ const PLACES: Record<Reach, string> = {
   user: `${newest('s.user_id = $3')}
     union (select m.session_key from members m where m.user_id = $3 limit ${SESSIONS})
     union select key from users where id = $3`,
-  all: newest('true'),
+  all: `${newest('true')} union (select key from users order by key desc limit ${SESSIONS})`,
 };
 
 /**
@@ -120,14 +116,15 @@ const near = (name: string, { table }: Kind, reach: Reach): Statement =>
          select words from ${table} t where t.place_key = place.key order by t.item desc limit ${TEXTS}) t
        limit ${TEXTS}
      ), vocabulary as materialized (
-       select distinct w.lexeme from texts, unnest(texts.words) w where length(w.lexeme) between 2 and 64
+       select distinct w.lexeme from texts, unnest(texts.words) w where length(w.lexeme) <= 64 limit ${VOCABULARY}
      ), asked as (
        select word, case when length(word) < 4 or word ~ '[0-9]' then 0 when length(word) < 6 then 1 else 2 end as differing
-       from (select distinct unnest($1::text[]) as word) w where length(word) between 2 and 64
+       from (select distinct unnest($1::text[]) as word limit ${ASKED}) w where length(word) <= 64
      ), compared as (
        select a.word, a.differing, v.lexeme, case when starts_with(v.lexeme, a.word) then 0
          else levenshtein_less_equal(a.word, v.lexeme, a.differing) end as distance
-       from asked a cross join vocabulary v
+       from asked a join vocabulary v on v.lexeme = a.word or length(a.word) > 1 and starts_with(v.lexeme, a.word)
+         or a.differing > 0 and abs(length(v.lexeme) - length(a.word)) <= a.differing
      )
      select word, (array_agg(lexeme order by distance, length(lexeme), lexeme))[1:10] as near
      from compared where distance <= differing group by word`,

@@ -21,24 +21,33 @@ export function textsOfContent(content: unknown): string[] {
   return content.map((part) => part?.text ?? part?.refusal).filter((text) => typeof text === 'string');
 }
 
-/** Deeper than anything that is taken as JSON itself; arguments of calls are JSON in a text, and may be anything. */
-const DEEPEST = 64;
+/** More values than that are data, not anything said. */
+const MOST = 50_000;
 
-/** Every text in a value, with the names of its members. */
-function textsIn(value: unknown, depth = 0): string[] {
-  if (depth > DEEPEST) return [];
-  if (typeof value === 'string') return jsonIn(value, depth) ?? [value];
-  if (typeof value === 'number' || typeof value === 'boolean') return [String(value)];
-  if (typeof value !== 'object' || value === null) return [];
-  if (Array.isArray(value)) return value.flatMap((held) => textsIn(held, depth + 1));
-  return Object.entries(value).flatMap(([member, held]) => [member, ...textsIn(held, depth + 1)]);
+/**
+ * Every text in a value, with the names of its members, in their order. Arguments of calls are JSON in a text, nested without
+ * end if somebody wants it so: walked through without calling itself, and each value once.
+ */
+function textsIn(given: unknown): string[] {
+  const texts: string[] = [];
+  const left: unknown[] = [parsed(given)];
+  while (left.length > 0 && texts.length < MOST) {
+    const value = left.pop();
+    if (typeof value === 'string') texts.push(value);
+    else if (typeof value === 'number' || typeof value === 'boolean') texts.push(String(value));
+    else if (Array.isArray(value)) for (let i = value.length - 1; i >= 0; i--) left.push(parsed(value[i]));
+    else if (value !== null)
+      for (const [member, held] of Object.entries(value as object).reverse()) left.push(parsed(held), member);
+  }
+  return texts;
 }
 
-function jsonIn(text: string, depth: number): string[] | null {
-  if (!/^\s*[{[]/.test(text)) return null;
+/** What a text says as JSON, if it is that. */
+function parsed(value: unknown): unknown {
+  if (typeof value !== 'string' || !/^\s*[{[]/.test(value)) return value;
   try {
-    return textsIn(JSON.parse(text), depth + 1);
+    return JSON.parse(value);
   } catch {
-    return null;
+    return value;
   }
 }

@@ -30,7 +30,6 @@ export class TextsRepository {
     await this.database.query(DELETE_ENTRIES, [items]);
   }
 
-  /** Of entries that are still there: one that is being deleted is waited for. */
   async insertEntries(rows: TextRow[]): Promise<void> {
     await this.database.query(INSERT_ENTRIES, [JSON.stringify(rows)]);
   }
@@ -40,9 +39,10 @@ export class TextsRepository {
     return (await this.database.query(PURGE, [key, limit])).length;
   }
 
-  /** The language texts are read in, which is the one given when there is none yet. */
+  /** The language texts are read in; the one given, as long as none has been read. */
   async language(given: string): Promise<string> {
-    const [row] = await this.database.query<{ language: string }>(LANGUAGE, [given]);
+    await this.database.query(BEGIN_WITH_LANGUAGE, [given]);
+    const [row] = await this.database.query<{ language: string }>(LANGUAGE);
     return row!.language;
   }
 
@@ -78,14 +78,9 @@ const DELETE_ENTRIES = statement(
 
 const INSERT_ENTRIES = statement(
   'search.insertEntries',
-  `with t as (
-     select * from json_to_recordset($1::json) as t(place_key bigint, item bigint, part int, owner bigint, text text, version bigint)
-   ), held as materialized (
-     select key from memory_entries where key in (select item from t) order by key for key share
-   )
-   insert into memory_texts (place_key, item, part, owner, words, version)
-   select t.place_key, t.item, t.part, t.owner, to_tsvector(${CONFIGURATION}, t.text), t.version
-   from t join held on held.key = t.item`,
+  `insert into memory_texts (place_key, item, part, owner, words, version)
+   select place_key, item, part, owner, to_tsvector(${CONFIGURATION}, text), version
+   from json_to_recordset($1::json) as t(place_key bigint, item bigint, part int, owner bigint, text text, version bigint)`,
 );
 
 const PURGE = statement(
@@ -95,14 +90,17 @@ const PURGE = statement(
    returning 1`,
 );
 
-const LANGUAGE = statement(
-  'search.language',
-  `with made as (
-     insert into search_language select $1 where not exists (select from search_language) on conflict do nothing returning language
-   )
-   select language from search_language union all select language from made`,
+const BEGIN_WITH_LANGUAGE = statement(
+  'search.beginWithLanguage',
+  `update search_language set language = $1
+   where language <> $1 and not exists (select from message_texts) and not exists (select from memory_texts)`,
 );
+
+const LANGUAGE = statement('search.language', 'select language from search_language');
 
 const SET_LANGUAGE = statement('search.setLanguage', 'update search_language set language = $1');
 
-const KNOWS_LANGUAGE = statement('search.knowsLanguage', 'select from pg_ts_config where cfgname = $1');
+const KNOWS_LANGUAGE = statement(
+  'search.knowsLanguage',
+  'select from pg_ts_config where cfgname = $1 and pg_ts_config_is_visible(oid)',
+);

@@ -65,19 +65,22 @@ export interface Part {
 }
 
 /** PostgreSQL tells positions up to 16,383 apart, and keeps 255 of one word: the commonest of all are four in a hundred. */
-const PART_WORDS = 4_000;
+const PART_WORDS = 2_000;
 const PART_LENGTH = 32_000;
 
 /** The parts of a text, cut between words. Each is quickly made: whoever reads many lets others run between. */
 export function* partsOf(text: string): Generator<Part> {
   let words: Word[] = [];
   let start = 0;
+  let length = 0;
   for (const word of wordsOf(text)) {
-    const isFull = words.length === PART_WORDS || word.end - start > PART_LENGTH;
+    length += word.word.length;
+    const isFull = words.length === PART_WORDS || word.end - start > PART_LENGTH || length > PART_LENGTH;
     if (isFull && words.length > 0) {
       yield { text: text.slice(start, word.start), words };
       words = [];
       start = word.start;
+      length = 0;
     }
     words.push({ ...word, start: word.start - start, end: word.end - start });
   }

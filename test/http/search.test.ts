@@ -82,6 +82,12 @@ describe('what is found', () => {
     ['a number', 'order 4711 was sent', '4711', '<mark>4711</mark>'],
     ['the beginning of a word', 'Where is my invoice?', 'inv', '<mark>invoice</mark>'],
     ['a misspelt word', 'Where is my invoice?', 'invioce', '<mark>invoice</mark>'],
+    [
+      'one beside a letter',
+      'plan b of the invoice',
+      'invioce b',
+      '<mark>b</mark> of the <mark>invoice</mark>',
+    ],
     ['another', 'did you receive it', 'recieve', '<mark>receive</mark>'],
     [
       'markup as text',
@@ -222,6 +228,32 @@ describe('what cannot be read', () => {
     expect(await seqs('after')).toEqual([2]);
   });
 
+  test.each([
+    ['deep', `${'['.repeat(1000)}${'1,'.repeat(400_000)}1${']'.repeat(1000)}`],
+    ['wide', JSON.stringify({ list: Array.from({ length: 90_000 }, (_, i) => i) })],
+  ])('arguments that are %s', async (_, given) => {
+    await session({
+      role: 'assistant',
+      tool_calls: [{ id: 'c', function: { name: 'tool', arguments: given } }],
+    });
+    expect(await seqs('tool')).toEqual([1]);
+  });
+
+  test('what is due more than once is read once', async () => {
+    const id = await session('twice');
+    expectOk(await api.put(at(id, '/memory/k'), { value: 'before' }), 201);
+    await index();
+    const fork = expectOk(await api.post(at(id, '/fork'), {}), 201).session_id;
+    expectOk(await api.put(at(fork, '/memory/k'), { value: 'afterwards' }));
+    await app.app.get(Derivations).deriveAll();
+    await app.app.get(Derivations).deriveAll();
+    await index();
+    expect(await seqs('twice')).toEqual([1, 1]);
+    expect((await find({ query: 'twice', session_id: fork })).length).toBe(1);
+    const { body } = await api.post(MEMORY, { query: 'afterwards' });
+    expect(body.hits).toMatchObject([{ entry: { session_id: fork } }]);
+  });
+
   test('a message that nothing can be derived from keeps no other from being found', async () => {
     const derivations = app.app.get(Derivations);
     derivations.add(async ({ messages }) => {
@@ -297,6 +329,26 @@ describe('who finds it', () => {
     expect(await seqs('words', app.api.as(friend))).toEqual([1]);
     for (const query of ['treasure', 'treasrue', 'treas'])
       expect(await find(query, app.api.as(friend))).toEqual([]);
+  });
+
+  test('however much another has of what he does not share', async () => {
+    const word = fresh('hidden').replace('-', '');
+    const owner = fresh('owner');
+    const mine = await session(word);
+    const theirs = (await create(app.api.as(owner))).session_id;
+    const shared = (await create(app.api.as(owner))).session_id;
+    await share(app.database, shared, user, 'viewer');
+    await app.database.pool.query(
+      `with m as (
+         insert into messages (session_key, seq, message_id, role, content, message_type, metadata, bytes, created_at)
+         select key, n, 'm' || n, 'user', to_json($2::text), 'chat', '{}', 9, now() from sessions, generate_series(1, 21000) n where id = $1
+         returning session_key, seq
+       )
+       insert into message_texts (place_key, item, part, owner, words)
+       select session_key, seq, 0, hashtextextended($3, 0), to_tsvector('simple', $2) from m`,
+      [theirs, word, owner],
+    );
+    expect((await find(word)).map((hit) => hit.session_id)).toEqual([mine]);
   });
 
   test('what only an agent owns, services alone find', async () => {
