@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Summaries of sessions, and an index to the messages that hold for a whole session. */
+/** Summaries of sessions, and indexes to the messages that hold for a whole session and to the copies of a message. */
 export class Context1764288000000 implements MigrationInterface {
   readonly name = 'Context1764288000000';
 
@@ -14,10 +14,13 @@ export class Context1764288000000 implements MigrationInterface {
     await runner.query(
       `create index messages_pinned on messages (session_key, seq) where role in ('system', 'developer')`,
     );
+    await runner.query(
+      `create index messages_origin on messages ((origin ->> 'session_id'), (origin ->> 'message_id')) where origin is not null`,
+    );
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query('drop index messages_pinned');
+    await runner.query('drop index messages_origin, messages_pinned');
     await runner.query('drop table summaries');
   }
 }

@@ -21,7 +21,7 @@ export class ContextController {
     scope: 'sessions:read',
     permission: 'read',
     answers: { 200: contextView },
-    refusals: { 422: ['budget_too_small'] },
+    refusals: { 413: ['pinned_too_large'], 422: ['budget_too_small', 'too_many_pinned'] },
     body: { required: true, example: { max_tokens: 4000, strategy: 'pinned' } },
   })
   async make(

@@ -71,7 +71,10 @@ export const contextView = z
   })
   .meta({ id: 'Context' });
 
-export function toView({ messages, passages, summary, memory, plan, strategy }: Context, sessionId: string) {
+export function toView(
+  { messages, passages, summary, memory, plan, tokenCount, strategy }: Context,
+  sessionId: string,
+) {
   return {
     messages: messages.map((row) => toMessageView(row, sessionId)),
     passages: passages.map(({ row, sessionId: id, score }) => ({
@@ -79,7 +82,7 @@ export function toView({ messages, passages, summary, memory, plan, strategy }: 
     })),
     summary: summary && { text: summary.text, from_seq: summary.from_seq, to_seq: summary.to_seq },
     memory: memory.map(toMemoryView),
-    token_count: plan.tokenCount,
+    token_count: tokenCount,
     dropped: plan.dropped,
     strategy,
   };

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { verify } from '../access/verify.js';
 import type { Caller } from '../common/caller.js';
 import { forbidden } from '../common/errors.js';
+import { jsonBytes } from '../common/json.js';
 import { Facts } from '../memory/facts.js';
 import type { MemoryRow } from '../memory/memory.view.js';
 import { History } from '../messages/history.js';
@@ -36,18 +37,18 @@ export class ContextService {
   async assemble(id: string, asked: AskContext, caller: Caller): Promise<Context> {
     const session = verify(await this.summaries.find(id, caller.userId), 'read');
     const memory = await this.memoryFor(id, asked, caller);
-    const passages = await this.passagesFor(id, asked, caller);
+    const passages = distinct(await this.passagesFor(id, asked, caller));
     const beside = {
       summary: await this.summaryOf(session),
       memory: await this.factsOf(memory),
       passages: await this.foundOf(passages, session.key),
     };
     const { plan, messages } = await this.choose(session, asked, beside);
-    const isTaken = ({ row }: MessageHit) =>
-      plan.passages.some(({ session: key, seq }) => key === row.session_key && seq === row.seq);
+    const shown = shownOf(plan, messages, passages);
+    const shownTokens = shown.reduce((sum, { row }) => sum + row.token_count!, 0);
     return {
-      ...{ strategy: asked.strategy, plan, messages, summary: plan.summary },
-      passages: passages.filter(isTaken),
+      ...{ strategy: asked.strategy, plan, messages, summary: plan.summary, passages: shown },
+      tokenCount: plan.tokenCount - tokensOf(plan.passages) + shownTokens,
       memory: plan.memory.map(({ key }) => memory.find((row) => row.key === key)!),
     };
   }
@@ -127,10 +128,26 @@ export class ContextService {
 
   private async foundOf(passages: MessageHit[], session: number): Promise<Material['passages']> {
     const rows = passages.map(({ row }) => row);
-    const counts = await this.tokens.ofMessages(rows);
-    return rows.map(({ session_key, seq, content }, index) => ({
-      ...{ session: session_key, seq, isOwn: session_key === session, tokens: counts[index]! },
-      bytes: JSON.stringify(content).length,
+    await this.tokens.complete(rows);
+    return rows.map(({ session_key, seq, content, token_count }) => ({
+      ...{ session: session_key, seq, isOwn: session_key === session, tokens: token_count! },
+      bytes: jsonBytes(content),
     }));
   }
 }
+
+/** What a message says, whatever session it is in: forks say the same again. */
+const saidBy = ({ role, content, tool_calls }: FoundMessage) => JSON.stringify([role, content, tool_calls]);
+
+const distinct = (passages: MessageHit[]): MessageHit[] =>
+  [...new Map(passages.toReversed().map((hit) => [saidBy(hit.row), hit])).values()].reverse();
+
+/** The passages of a plan, but for those that repeat what its messages say. */
+function shownOf(plan: Plan, messages: FoundMessage[], passages: MessageHit[]): MessageHit[] {
+  if (plan.passages.length === 0) return [];
+  const said = new Set(messages.map(saidBy));
+  const taken = new Set(plan.passages.map(({ session, seq }) => `${session}/${seq}`));
+  return passages.filter(({ row }) => taken.has(`${row.session_key}/${row.seq}`) && !said.has(saidBy(row)));
+}
+
+const tokensOf = (items: { tokens: number }[]) => items.reduce((sum, { tokens }) => sum + tokens, 0);

@@ -8,6 +8,7 @@ import type { Strategy } from './strategies.js';
 export interface Context {
   strategy: Strategy;
   plan: Plan;
+  tokenCount: number;
   messages: FoundMessage[];
   passages: MessageHit[];
   summary: Summary | null;

@@ -20,7 +20,7 @@ function recent(material: Material): Plan {
 
 /**
  * What was said to hold for the whole session, then `recent`.
- * @throws DomainError `budget_too_small`
+ * @throws DomainError `budget_too_small`, `pinned_too_large`
  */
 function pinned(material: Material): Plan {
   const pins = pinsOf(material);
@@ -65,12 +65,17 @@ function pinsOf({ rows }: Material): Group[] {
   return groups.filter(isPinned);
 }
 
-const budgetTooSmall = ({ tokens, bytes }: Left, { budget, reserved, maxBytes }: Material) =>
-  new DomainError(
+function budgetTooSmall({ tokens, bytes }: Left, { budget, reserved, maxBytes }: Material): DomainError {
+  if (bytes > maxBytes)
+    return new DomainError(
+      'too-large',
+      'pinned_too_large',
+      `The pinned messages have ${bytes} bytes; a context holds ${maxBytes}.`,
+    );
+  return new DomainError(
     'invalid',
     'budget_too_small',
-    bytes > maxBytes
-      ? `The pinned messages have ${bytes} bytes; a context holds ${maxBytes}.`
-      : `The pinned messages count ${tokens} tokens; ${Math.max(budget, 0)} are left for them.`,
+    `The pinned messages count ${tokens} tokens; ${Math.max(budget, 0)} are left for them.`,
     { extra: { least_tokens: Math.max(tokens, 1) + reserved } },
   );
+}

@@ -34,11 +34,13 @@ export class TokenCountsService {
     return counts;
   }
 
-  /** Of messages as they are, counted or not. */
-  async ofMessages(rows: FoundMessage[]): Promise<number[]> {
-    const uncounted = rows.filter(({ token_count }) => token_count === null);
-    const counts = new Map((await this.countRows(uncounted)).map(({ row, tokens }) => [row, tokens]));
-    return rows.map((row) => row.token_count ?? counts.get(row)!);
+  /** Of messages of any sessions, those that have no count yet get theirs. */
+  async complete(rows: FoundMessage[]): Promise<void> {
+    const counted = await this.countRows(rows.filter(({ token_count }) => token_count === null));
+    for (const { row, tokens } of counted) {
+      row.token_count = tokens;
+      await this.history.storeCounts(row.session_key, [{ seq: row.seq, tokens }]);
+    }
   }
 
   /** Of texts that are stored nowhere. */

@@ -1,3 +1,4 @@
+import { DomainError } from '../common/errors.js';
 import type { History } from '../messages/history.js';
 import type { FoundMessage, Outline } from '../messages/message.view.js';
 import type { Row } from './groups.js';
@@ -7,6 +8,9 @@ const ENVELOPE = 1_000;
 
 /** Messages read at first, and at most at once. */
 const [FIRST, MOST] = [64, 10_000];
+
+/** System and developer messages that may be pinned. */
+const PINNED = 1_000;
 
 /** Bytes of messages that are counted before the strategy is asked again. */
 const BYTES = 2 * 1024 * 1024;
@@ -48,8 +52,16 @@ export class Window {
     await this.add([...page, ...calls]);
   }
 
+  /** @throws DomainError `too_many_pinned` */
   async addPinned(): Promise<void> {
-    await this.add(await this.history.outlinePinned(this.session, this.count));
+    const pinned = await this.history.outlinePinned(this.session, this.count, PINNED + 1);
+    if (pinned.length > PINNED + 1)
+      throw new DomainError(
+        'invalid',
+        'too_many_pinned',
+        `More than ${PINNED} messages are pinned: use another strategy.`,
+      );
+    await this.add(pinned);
   }
 
   /** Takes messages for redacted that are so now; answers whether there were any. */

@@ -33,9 +33,9 @@ export class History {
     return this.database.query(OUTLINE_CALLS, [session, seqs, count]);
   }
 
-  /** What was said to hold for all of a session, and what its user said first. */
-  outlinePinned(session: number, count: number): Promise<Outline[]> {
-    return this.database.query(OUTLINE_PINNED, [session, count]);
+  /** What was said to hold for all of a session, at most so many, and what its user said first. */
+  outlinePinned(session: number, count: number, limit: number): Promise<Outline[]> {
+    return this.database.query(OUTLINE_PINNED, [session, count, limit]);
   }
 
   /** Stores what messages count in a window. */
@@ -109,7 +109,8 @@ const OUTLINE_CALLS = statement(
 const OUTLINE_PINNED = statement(
   'history.outlinePinned',
   `(select ${OUTLINED} from messages m
-    where m.session_key = $1 and m.seq <= $2::bigint and m.role in ('system', 'developer'))
+    where m.session_key = $1 and m.seq <= $2::bigint and m.role in ('system', 'developer')
+    order by m.seq limit $3::int)
    union all
    (select ${OUTLINED} from messages m
     where m.session_key = $1 and m.seq <= $2::bigint and m.role = 'user' order by m.seq limit 1)`,

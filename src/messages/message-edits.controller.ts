@@ -4,7 +4,7 @@ import type { Caller } from '../common/caller.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { Operation } from '../http/operation.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
-import { messageView, toView } from './message.view.js';
+import { messageView, redactedView, toView } from './message.view.js';
 import { MessageEditsService } from './message-edits.service.js';
 import { messageId, type PatchMessage, patchMessageBody } from './messages.schemas.js';
 
@@ -42,10 +42,10 @@ export class MessageEditsController {
     summary: 'Redact a message: take away what it says, keep where it stood',
     description:
       'Clears content, arguments of tool calls, name and metadata, and a title made from it. Ids, seq, links, ' +
-      'tokens and cost stay. Again: the same answer.',
+      'tokens and cost stay. Copies in forks are separate; the answer counts them. Again: the same answer.',
     scope: 'sessions:write',
     permission: 'manage',
-    answers: { 200: messageView },
+    answers: { 200: redactedView },
     refusals: { 404: ['message_not_found'], 409: ['legal_hold'] },
   })
   async redact(
@@ -53,6 +53,7 @@ export class MessageEditsController {
     @Param('message_id', { schema: messageId }) message: string,
     @CurrentCaller() caller: Caller,
   ) {
-    return toView(await this.edits.redact(id, message, caller), id);
+    const { message: redacted, copies } = await this.edits.redact(id, message, caller);
+    return { ...toView(redacted, id), copies };
   }
 }

@@ -28,7 +28,21 @@ export class MessageEditsRepository {
     const [row] = await this.database.query<StoredMessage>(REDACT, [key, seq, JSON.stringify(events)]);
     return row!;
   }
+
+  /** How many copies of a message there are in other sessions. */
+  async countCopies(session: string, messageId: string): Promise<number> {
+    const [row] = await this.database.query<{ copies: number }>(COUNT_COPIES, [session, messageId]);
+    return row!.copies;
+  }
 }
+
+/** Copies that still say something, made right of this message. */
+const COUNT_COPIES = statement(
+  'messages.countCopies',
+  `select count(*)::int as copies from messages m join sessions s on s.key = m.session_key
+   where m.origin is not null and m.origin ->> 'session_id' = $1 and m.origin ->> 'message_id' = $2
+     and m.redacted_at is null and s.purged_at is null`,
+);
 
 const REPORT = statement(
   'messages.report',

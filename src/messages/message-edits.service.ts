@@ -44,23 +44,22 @@ export class MessageEditsService {
   }
 
   /**
-   * Clears content, arguments of calls, name and metadata for good. Again: the same answer.
+   * Clears content, arguments of calls, name and metadata for good. Again: the same answer. Copies in other sessions are
+   * separate: they are counted.
    * @throws DomainError `message_not_found`, `legal_hold`
    */
-  redact(id: string, messageId: string, caller: Caller): Promise<StoredMessage> {
+  redact(id: string, messageId: string, caller: Caller): Promise<{ message: StoredMessage; copies: number }> {
     return this.database.run(async () => {
       const { session, message } = await this.lock(id, messageId, caller);
       if (session.legal_hold) throw legalHold();
-      if (message.redacted_at) return message;
+      const copies = await this.edits.countCopies(session.id, message.message_id);
+      if (message.redacted_at) return { message, copies };
       const { seq, message_id } = message;
       const redacted = { type: 'message.redacted', payload: { seq, message_id } };
       const { agent_id, status } = session;
       const untitled = { type: 'session.updated', payload: { agent_id, status, updates: ['title'] } };
-      return this.edits.redact(
-        session.key,
-        seq,
-        session.title_seq === seq ? [redacted, untitled] : [redacted],
-      );
+      const events = session.title_seq === seq ? [redacted, untitled] : [redacted];
+      return { message: await this.edits.redact(session.key, seq, events), copies };
     });
   }
 

@@ -73,6 +73,14 @@ export const messageView = z
   .strictObject({ ...shape, ...olderMessageFields(shape) })
   .meta({ id: 'Message', example: withOlderMessageNames(EXAMPLE) });
 
+export const redactedView = z
+  .strictObject({
+    ...shape,
+    ...olderMessageFields(shape),
+    copies: z.int().min(0).meta({ description: 'in other sessions, made of this message and not redacted' }),
+  })
+  .meta({ id: 'RedactedMessage' });
+
 const batchView = z
   .strictObject({ messages: z.array(messageView), message_count: z.int() })
   .meta({ id: 'AppendedMessages' });

@@ -70,6 +70,7 @@ describe('counting', () => {
       ]),
       1002,
     ],
+    ['a file with a text beside it', said([{ type: 'file', text: 'x', file: {} }]), 1000],
     ['a long run of letters', said('x'.repeat(100_000)), expect.any(Number)],
     ['nothing', said(''), 0],
   ])('%s', async (_, message, tokens) => {
@@ -300,6 +301,54 @@ describe('hierarchical', () => {
       { message: { content: 'another treasure' } },
     ]);
   });
+});
+
+test('what forks say the same is not repeated', async () => {
+  const id = await session(said('the walrus sings'), said('last'));
+  const fork = expectOk(await api.post(at(id, '/fork'), {}), 201).session_id;
+  expectOk(await api.post(at(id, '/fork'), {}), 201);
+  await derive();
+  const asked = { strategy: 'hierarchical', query: 'walrus', query_scope: 'user' };
+  const whole = await ask(fork, { ...asked, max_tokens: 1000 });
+  expect([seqs(whole), whole.passages]).toEqual([[1, 2], []]);
+  expect(whole.token_count).toBe(whole.messages.reduce((sum: number, m: Row) => sum + m.token_count, 0));
+  const elsewhere = await ask(await session(said('here')), { ...asked, max_tokens: 1000 });
+  expect(elsewhere.passages).toMatchObject([
+    { message: { content: 'the walrus sings', token_count: expect.any(Number) } },
+  ]);
+});
+
+test('a key without memory:read gets none of it', async () => {
+  const keys = await startApp(
+    { SERVICE_API_KEYS: 'r[sessions:read sessions:write]:aaaaaaaaaaaaaaaaaaaa,all:bbbbbbbbbbbbbbbbbbbb' },
+    app,
+  );
+  const [limited, full] = ['a', 'b'].map((letter) => keys.api.service(letter.repeat(20)));
+  const id = await session(said('hello'));
+  expectOk(await api.put(at(id, '/memory/k'), { value: 1 }), 201);
+  expectRefused(
+    await limited!.post(at(id, '/context'), { max_tokens: 100, include_memory: true }),
+    403,
+    'forbidden',
+  );
+  expect((await ask(id, { max_tokens: 100, strategy: 'hierarchical' }, limited)).memory).toEqual([]);
+  expect((await ask(id, { max_tokens: 100, strategy: 'hierarchical' }, full)).memory).toHaveLength(1);
+  const forked = async (by: Api) => expectOk(await by.post(at(id, '/fork'), {}), 201).session_id;
+  expect(expectOk(await api.get(at(await forked(limited!), '/memory'))).entries).toEqual([]);
+  expect(expectOk(await api.get(at(await forked(full!), '/memory'))).entries).toHaveLength(1);
+  await keys.close();
+});
+
+test('too many pinned messages are refused', async () => {
+  const id = await session(...Array.from({ length: 1000 }, () => said('rule', 'system')));
+  await ask(id, { max_tokens: 2000, strategy: 'pinned' });
+  await append(api, id, said('one more', 'system'));
+  await append(api, id, said('hello'));
+  expectRefused(
+    await api.post(at(id, '/context'), { max_tokens: 2000, strategy: 'pinned' }),
+    422,
+    'too_many_pinned',
+  );
 });
 
 test.each([

@@ -141,6 +141,7 @@ describe('DELETE of a message', () => {
       expect(after).toEqual({
         ...before,
         content: null,
+        copies: 0,
         name: null,
         metadata: {},
         tool_calls: before.tool_calls && [{ id: 'call-1' }],

@@ -21,7 +21,12 @@ function planOf(name: Strategy, material: Material): Plan | null {
   try {
     return STRATEGIES[name](material);
   } catch (error) {
-    if (name === 'pinned' && error instanceof DomainError && error.code === 'budget_too_small') return null;
+    if (
+      name === 'pinned' &&
+      error instanceof DomainError &&
+      ['budget_too_small', 'pinned_too_large'].includes(error.code)
+    )
+      return null;
     throw error;
   }
 }
@@ -239,6 +244,22 @@ const material = (more: Partial<Material>): Material => ({
   memory: [],
   passages: [],
   ...more,
+});
+
+describe('what is passed over', () => {
+  const rows = (count: number, more: Partial<Row>) =>
+    Array.from({ length: count }, (_, i) => ({ ...row(i + 2, 'assistant'), ...more }));
+  const plan = (passed: Row[]) =>
+    STRATEGIES.recent(material({ rows: [row(1, 'user'), ...passed], budget: 50, maxBytes: 1e9 }));
+
+  it.each([
+    ['too large', 99, { tokens: 51 }, [1]],
+    ['too large', 100, { tokens: 51 }, []],
+    ['redacted', 4_999, { isRedacted: true }, [1]],
+    ['redacted', 5_000, { isRedacted: true }, []],
+  ])('ends the walk: %s, %i of them', (_, count, more, seqs) => {
+    expect(plan(rows(count, more)).seqs).toEqual(seqs);
+  });
 });
 
 describe('recent', () => {
