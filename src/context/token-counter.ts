@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
+
+type Threads = Piscina<string[], number[]>;
 
 /** Characters counted in one turn of a thread. Each request has one turn at a time, so that little need not wait for much. */
 const TURN = 256 * 1024;
@@ -8,22 +10,30 @@ const TURN = 256 * 1024;
 /** Counts tokens (o200k) in threads of their own, which end when there is nothing to count. */
 @Injectable()
 export class TokenCounter implements OnApplicationShutdown {
-  private readonly threads = new Piscina<string[], number[]>({
+  private threads?: Promise<Threads>;
+
+  async count(texts: string[]): Promise<number[]> {
+    this.threads ??= startThreads();
+    const threads = await this.threads;
+    const counts: number[] = [];
+    for (const turn of turnsOf(texts)) counts.push(...(await threads.run(turn)));
+    return counts;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await (await this.threads)?.destroy();
+  }
+}
+
+/** Loaded when first needed: a start waits for nothing that it can do without. */
+async function startThreads(): Promise<Threads> {
+  const { Piscina } = await import('piscina');
+  return new Piscina({
     filename: new URL('./count-tokens.mjs', import.meta.url).href,
     minThreads: 0,
     maxThreads: Math.max(1, availableParallelism() - 1),
     idleTimeout: 60_000,
   });
-
-  async count(texts: string[]): Promise<number[]> {
-    const counts: number[] = [];
-    for (const turn of turnsOf(texts)) counts.push(...(await this.threads.run(turn)));
-    return counts;
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    await this.threads.destroy();
-  }
 }
 
 function turnsOf(texts: string[]): string[][] {
