@@ -12,6 +12,7 @@ import { SearchService } from '../search/search.service.js';
 import type { Context } from './context.js';
 import type { AskContext } from './context.schemas.js';
 import type { Material, Plan, Summary } from './material.js';
+import { sumOf } from './size.js';
 import { STRATEGIES } from './strategies.js';
 import { type Header, SummariesRepository } from './summaries.repository.js';
 import { textOf } from './summary.js';
@@ -45,10 +46,9 @@ export class ContextService {
     };
     const { plan, messages } = await this.choose(session, asked, beside);
     const shown = shownOf(plan, messages, passages);
-    const shownTokens = shown.reduce((sum, { row }) => sum + row.token_count!, 0);
     return {
       ...{ strategy: asked.strategy, plan, messages, summary: plan.summary, passages: shown },
-      tokenCount: plan.tokenCount - tokensOf(plan.passages) + shownTokens,
+      tokenCount: plan.tokenCount - sumOf(plan.passages).tokens + sumOf(shown.map(sizeOf)).tokens,
       memory: plan.memory.map(({ key }) => memory.find((row) => row.key === key)!),
     };
   }
@@ -150,4 +150,4 @@ function shownOf(plan: Plan, messages: FoundMessage[], passages: MessageHit[]): 
   return passages.filter(({ row }) => taken.has(`${row.session_key}/${row.seq}`) && !said.has(saidBy(row)));
 }
 
-const tokensOf = (items: { tokens: number }[]) => items.reduce((sum, { tokens }) => sum + tokens, 0);
+const sizeOf = ({ row }: MessageHit) => ({ tokens: row.token_count! });

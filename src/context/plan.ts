@@ -71,12 +71,15 @@ function walk(groups: Group[], free: Left, whole: Left): Walk {
   const taken: Group[] = [];
   const passed: Passed[] = [];
   let left = free;
+  let tooLarge = 0;
   if (whole.tokens <= 0) return { taken, passed, isOpen: false };
   for (const group of groups) {
     const why = group.fault ?? (fits(group, whole) ? null : 'too_large');
     if (why) {
       passed.push({ group, why });
-      if (isEnough(passed)) return { taken, passed, isOpen: false };
+      if (why === 'too_large') tooLarge++;
+      const isEnough = tooLarge === MOST_PASSED.too_large || passed.length === MOST_PASSED.fault;
+      if (isEnough) return { taken, passed, isOpen: false };
     } else if (fits(group, left)) {
       taken.push(group);
       left = without(left, [group]);
@@ -85,11 +88,6 @@ function walk(groups: Group[], free: Left, whole: Left): Walk {
     }
   }
   return { taken, passed, isOpen: true };
-}
-
-function isEnough(passed: Passed[]): boolean {
-  const { length: tooLarge } = passed.filter(({ why }) => why === 'too_large');
-  return tooLarge === MOST_PASSED.too_large || passed.length === MOST_PASSED.fault;
 }
 
 const seqsOf = (groups: Group[]) => groups.flatMap(({ rows }) => rows.map(({ seq }) => seq));

@@ -5,6 +5,7 @@ import { statement } from '../database/statement.js';
 import { settledAfter } from '../events/events.sql.js';
 import type { Changed, SourceEntry, SourceMessage } from './changed.js';
 import type { Due } from './due.entity.js';
+import { ownerNumber } from './owner.sql.js';
 
 interface Position {
   tx: number;
@@ -147,15 +148,13 @@ const NEXT = statement(
    ) due where rows_before < $1::int order by n`,
 );
 
-const OWNER = (user: string) => `coalesce(hashtextextended(${user}, 0), 0)`;
-
 /** $1 what is due, $2 rows, $3 bytes */
 const MESSAGES = statement(
   'derived.messages',
   boundedPage(
     `select d.n, m.* from derived_due d join sessions s on s.key = d.place_key and s.purged_at is null
      cross join lateral (
-       select m.session_key as place_key, m.seq, ${OWNER('s.user_id')}::text as owner, m.name, m.content, m.tool_calls,
+       select m.session_key as place_key, m.seq, ${ownerNumber('s.user_id')}::text as owner, m.name, m.content, m.tool_calls,
          m.redacted_at is not null as is_redacted, m.bytes as size
        from messages m where m.session_key = d.place_key and m.seq between d.from_seq and d.to_seq
        order by m.seq limit $2::int
@@ -170,7 +169,7 @@ const MESSAGES = statement(
 const ENTRIES = statement(
   'derived.entries',
   boundedPage(
-    `select d.n, e.space_key as place_key, e.key, e.version, ${OWNER('coalesce(u.id, s.user_id)')}::text as owner,
+    `select d.n, e.space_key as place_key, e.key, e.version, ${ownerNumber('coalesce(u.id, s.user_id)')}::text as owner,
        e.name, e.value, e.bytes as size
      from derived_due d join memory_entries e on e.space_key = d.place_key and e.memory_id = d.memory_id
      left join users u on u.key = e.space_key left join sessions s on s.key = e.space_key

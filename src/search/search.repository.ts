@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Seen } from '../access/verify.js';
 import { Database } from '../database/database.js';
-import { MEMORY_PLACES, NEAR, RANK, type Reach, SESSION_PLACE } from './search.sql.js';
+import { FIND_PLACES, NEAR, RANK, type Reach } from './search.sql.js';
 
 /** What is searched, and for whom. */
 export interface SearchRequest {
@@ -64,14 +64,9 @@ export class SearchRepository {
     return new Map(rows.map(({ word, near }) => [word, near]));
   }
 
-  async findSession(session: string, caller: string | null): Promise<Place | null> {
-    const [place] = await this.database.query<Place>(SESSION_PLACE, [session, caller]);
-    return place ?? null;
-  }
-
   /** A session and a user by name, as far as they are asked for. */
   async findPlaces(session: string | null, caller: string | null, user: string | null, includeUser: boolean) {
-    const [place] = await this.database.query<Place>(MEMORY_PLACES, [session, caller, user, includeUser]);
+    const [place] = await this.database.query<Place>(FIND_PLACES, [session, caller, user, includeUser]);
     return place!;
   }
 }

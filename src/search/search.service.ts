@@ -30,7 +30,8 @@ export class SearchService {
     const { role = null, created_after = null, created_before = null, neighbours, limit } = asked;
     const hits = await this.hits(asked.query, {
       ...{ of: 'messages', user: caller.userId, limit, filters: [role, created_after, created_before] },
-      places: asked.session_id === undefined ? null : [await this.sessionKey(asked.session_id, caller)],
+      places:
+        asked.session_id === undefined ? null : await this.places(asked.session_id, null, false, caller),
     });
     const refs = hits.map(({ place_key, item }) => ({ session: place_key, seq: item }));
     const found = await this.history.around(refs, neighbours);
@@ -59,17 +60,23 @@ export class SearchService {
     return corrected === null ? [] : this.search.rank(request, query.text, corrected);
   }
 
-  private async sessionKey(id: string, caller: Caller): Promise<number> {
-    return verify(await this.search.findSession(id, caller.userId), 'read').session_key!;
-  }
-
-  /** Keys of the session's and the user's memory that are named; null: none is. */
+  /** Where the memory is that is asked for; null: nothing is named. */
   private async memoryPlaces(asked: SearchMemory, caller: Caller): Promise<number[] | null> {
     const { session_id = null, user_id = null, include_user } = asked;
     if (user_id !== null && !isService(caller) && user_id !== caller.userId)
       throw forbidden('A user searches his own memory only.');
     if (session_id === null && user_id === null) return null;
-    const place = await this.search.findPlaces(session_id, caller.userId, user_id, include_user);
+    return this.places(session_id, user_id, include_user, caller);
+  }
+
+  /** Keys of a session, which the caller may read, and of a user, as far as they are named. */
+  private async places(
+    session_id: string | null,
+    user_id: string | null,
+    includeUser: boolean,
+    caller: Caller,
+  ): Promise<number[]> {
+    const place = await this.search.findPlaces(session_id, caller.userId, user_id, includeUser);
     if (session_id !== null) verify(place.session_key === null ? null : place, 'read');
     return [place.session_key, place.user_key].filter((key) => key !== null);
   }

@@ -1,5 +1,6 @@
 import { roleIn } from '../access/access.sql.js';
 import { type Statement, statement } from '../database/statement.js';
+import { ownerNumber } from '../derived/owner.sql.js';
 import { isLive } from '../memory/memory.sql.js';
 import { statusOf } from '../sessions/session.sql.js';
 import { CONFIGURATION } from './texts.repository.js';
@@ -12,9 +13,9 @@ const RANKED = 20_000;
 
 /** SQL for the numbers of those who own what the user may see: himself, and whoever shares a session with him. */
 const owners = (user: string) => `array(
-  select hashtextextended(${user}::text, 0)
+  select ${ownerNumber(`${user}::text`)}
   union
-  select coalesce(hashtextextended(s.user_id, 0), 0) from members m join sessions s on s.key = m.session_key
+  select ${ownerNumber('s.user_id')} from members m join sessions s on s.key = m.session_key
   where m.user_id = ${user})`;
 
 const REACHED: Record<Reach, string> = {
@@ -144,18 +145,11 @@ export const NEAR = {
   memory: each((reach) => near('memory', MEMORY, reach)),
 };
 
-/** Where to look for memory: $1 session, $2 caller, $3 user, $4 whether in that of the caller, or of the session's owner, too. */
-export const MEMORY_PLACES = statement(
-  'search.memoryPlaces',
+/** Where to look: $1 session, $2 caller, $3 user, $4 whether in what is kept for the caller, or the session's owner, too. */
+export const FIND_PLACES = statement(
+  'search.findPlaces',
   `select s.key as session_key, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role, u.key as user_key
    from (select 1) one
      left join sessions s on s.id = $1 and s.purged_at is null
      left join users u on u.id = coalesce($3::text, case when $4::boolean then coalesce($2::text, s.user_id) end)`,
-);
-
-/** $1 session, $2 caller */
-export const SESSION_PLACE = statement(
-  'search.sessionPlace',
-  `select s.key as session_key, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role
-   from sessions s where s.id = $1 and s.purged_at is null`,
 );

@@ -1,7 +1,6 @@
-import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
-import { append, at, create, eventually, expectOk, expectRefused, fresh, read, share } from './support.js';
+import { append, at, create, deriveAll, expectOk, expectRefused, fresh, read, share } from './support.js';
 
 let app: TestApp;
 let user: string;
@@ -37,18 +36,7 @@ const ask = async (id: string, body: object, by: Api = api): Promise<Row> =>
 const seqs = ({ messages }: Row): number[] => messages.map((message: Row) => message.seq);
 const words = (count: number) => Array.from({ length: count }, () => 'word').join(' ');
 
-/** Everything that is derived is up to date. */
-const derive = () =>
-  eventually(
-    async () => {
-      await app.app.get(Sweeps).run();
-      const { rows } = await app.database.pool.query(
-        `select from events e, stream_positions p where p.name = 'derived' and (e.tx, e.position) > (p.tx, p.position) limit 1`,
-      );
-      return rows.length;
-    },
-    (left) => left === 0,
-  );
+const derive = () => deriveAll(app);
 
 describe('counting', () => {
   test.each([

@@ -1,8 +1,7 @@
 import { Derivations } from '../../src/derived/derivations.js';
-import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
-import { append, at, create, eventually, expectOk, expectRefused, fresh, runOut, share } from './support.js';
+import { append, at, create, deriveAll, expectOk, expectRefused, fresh, runOut, share } from './support.js';
 
 let app: TestApp;
 let user: string;
@@ -31,18 +30,7 @@ async function session(...messages: (string | object)[]): Promise<string> {
   return session_id;
 }
 
-/** Settled: no other database of the server has an older transaction that writes. */
-const index = () =>
-  eventually(
-    async () => {
-      await app.app.get(Sweeps).run();
-      const { rows } = await app.database.pool.query(
-        `select from events e, stream_positions p where p.name = 'derived' and (e.tx, e.position) > (p.tx, p.position) limit 1`,
-      );
-      return rows.length;
-    },
-    (left) => left === 0,
-  );
+const index = () => deriveAll(app);
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of answers
 type Row = any;

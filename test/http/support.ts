@@ -1,4 +1,6 @@
+import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Answer, Api } from '../setup/api.js';
+import type { TestApp } from '../setup/app.js';
 import type { TestDatabase } from '../setup/database.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of answers of every shape
@@ -141,3 +143,16 @@ export async function eventually<T>(look: () => Promise<T>, isThere: (seen: T) =
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/** Everything that is derived is up to date. */
+export const deriveAll = ({ app, database }: TestApp) =>
+  eventually(
+    async () => {
+      await app.get(Sweeps).run();
+      const { rows } = await database.pool.query(
+        `select from events e, stream_positions p where p.name = 'derived' and (e.tx, e.position) > (p.tx, p.position) limit 1`,
+      );
+      return rows.length;
+    },
+    (left) => left === 0,
+  );
