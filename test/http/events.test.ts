@@ -1,6 +1,7 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Answer, Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { eventually } from '../setup/eventually.js';
 import {
   append,
   at,
@@ -8,7 +9,6 @@ import {
   create,
   eventsOf,
   eventTypes,
-  eventually,
   expectOk,
   expectRefused,
   fresh,

@@ -1,12 +1,12 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { eventually } from '../setup/eventually.js';
 import {
   at,
   atOnce,
   create,
   eventsOf,
-  eventually,
   expectOk,
   expectRefused,
   fresh,

@@ -3,19 +3,8 @@ import { type Total, TotalsRepository } from '../../src/stats/totals.repository.
 import { TotalsService } from '../../src/stats/totals.service.js';
 import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
-import {
-  append,
-  at,
-  atOnce,
-  create,
-  eventually,
-  expectOk,
-  fresh,
-  runOut,
-  share,
-  silence,
-  TIME,
-} from './support.js';
+import { eventually } from '../setup/eventually.js';
+import { append, at, atOnce, create, expectOk, fresh, runOut, share, silence, TIME } from './support.js';
 
 const STATS = '/api/v1/sessions/stats';
 

@@ -2,6 +2,7 @@ import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Answer, Api } from '../setup/api.js';
 import type { TestApp } from '../setup/app.js';
 import type { TestDatabase } from '../setup/database.js';
+import { eventually } from '../setup/eventually.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of answers of every shape
 type Row = any;
@@ -128,21 +129,6 @@ export async function share(database: TestDatabase, id: string, user: string, ro
 /** So many calls at the same moment. */
 export const atOnce = <T>(times: number, work: (index: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: times }, (_, index) => work(index)));
-
-/**
- * The stream of all sessions ends before the oldest transaction that runs, on the whole server; so what was just
- * written may take a moment to show.
- */
-export async function eventually<T>(look: () => Promise<T>, isThere: (seen: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 30_000;
-  for (;;) {
-    const seen = await look();
-    if (isThere(seen)) return seen;
-    if (Date.now() > deadline)
-      throw new Error(`not seen in 30 s; last: ${JSON.stringify(seen).slice(0, 1000)}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 /** Everything that is derived is up to date. */
 export const deriveAll = ({ app, database }: TestApp) =>

@@ -1,5 +1,6 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { eventually } from '../setup/eventually.js';
 
 let app: TestApp;
 beforeAll(async () => {
@@ -95,10 +96,14 @@ test('deleting for good and creating the id again shows nothing old, also while 
       )
     ).rowCount,
   ).toBe(0);
-  const events = await app.api.service(SERVICE_KEY).get('/events?limit=1000');
-  expect(
-    events.body.events.filter((event: { event_type: string }) => event.event_type === 'session.purged'),
-  ).toMatchObject([{ aggregate_id: 'reborn' }]);
+  const purged = await eventually(
+    async () => {
+      const { body } = await app.api.service(SERVICE_KEY).get('/events?limit=1000');
+      return body.events.filter((event: { event_type: string }) => event.event_type === 'session.purged');
+    },
+    (seen) => seen.length > 0,
+  );
+  expect(purged).toMatchObject([{ aggregate_id: 'reborn' }]);
   console.log(
     `100,000 messages purged by two sweeps while ${appended} appends went to the new session of the same id`,
   );
