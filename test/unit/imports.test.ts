@@ -15,7 +15,7 @@ const FLOORS = [
   ['messages', 'memory'],
   ['sessions'],
   ['access'],
-  ['events', 'idempotency', 'jobs'],
+  ['events', 'idempotency', 'jobs', 'vectors'],
   ['database'],
   ['http'],
   ['config'],
@@ -119,6 +119,8 @@ test('vendors are known where they belong', () => {
     (file) => !/^http\/|^operations\/|\.controller$|\.filter$|^main$|^app$|^command$/.test(file),
   );
   expect(fastify).toEqual([]);
+  expect(importersOf(/^(bullmq|ioredis)/).filter((file) => !/^jobs\//.test(file))).toEqual([]);
+  expect(importersOf(/^@qdrant\//).filter((file) => !/^vectors\/backends\//.test(file))).toEqual([]);
 });
 
 test('services and repositories know no transport', () => {

@@ -1,0 +1,119 @@
+import type { JsonObject } from '../common/json.js';
+import type { Filter } from './filter.js';
+import type { PointId } from './point-id.js';
+
+export type Distance = 'cosine' | 'dot' | 'euclid' | 'manhattan';
+
+export interface VectorSpec {
+  /** dimensions, 1–65,536 */
+  size: number;
+  distance: Distance;
+}
+
+/** Every vector a point may have, by name; the one without a name is `''`, and then it is the only one. */
+export type Shape = Readonly<Record<string, VectorSpec>>;
+
+/** Kinds of payload members that a store may be told to index; results are the same without. */
+export type IndexKind = 'keyword' | 'integer' | 'float' | 'bool' | 'datetime' | 'uuid';
+export type PayloadIndexes = Readonly<Record<string, IndexKind>>;
+
+/** A vector space: what is written to one is never seen in another. Its name is never used again. */
+export interface Space {
+  /** 1–200 characters of `A-Z a-z 0-9 _ -` */
+  name: string;
+  shape: Shape;
+}
+
+export interface Point {
+  id: PointId;
+  /** by name, at least one; 32-bit floats, so they come back rounded, and under cosine maybe normalised */
+  vectors: Record<string, number[]>;
+  payload: JsonObject;
+}
+
+/** What to bring along with ids; what was not asked for is left out. */
+export interface With {
+  payload: boolean;
+  vectors: boolean;
+}
+
+export interface Found {
+  id: PointId;
+  payload?: JsonObject;
+  vectors?: Record<string, number[]>;
+}
+
+export interface Hit extends Found {
+  /** cosine and dot: more is nearer; euclid and manhattan: the distance, less is nearer */
+  score: number;
+}
+
+export interface ScanRequest extends With {
+  filter?: Filter;
+  /** the page begins behind this id */
+  after?: PointId;
+  limit: number;
+}
+
+export interface QueryRequest extends With {
+  vector: number[];
+  /** which of the named vectors; `''` for the one without a name */
+  using: string;
+  filter?: Filter;
+  limit: number;
+  /** at least this near, in the sense of the distance */
+  scoreThreshold?: number;
+}
+
+export type Selection = { ids: PointId[] } | { filter: Filter };
+
+/**
+ * Keeps vector spaces. What it answered to is durable and seen by every later call. It is never called inside a
+ * transaction. Every call may fail with what `errors.ts` lists; `vectors_unavailable` means that nothing happened
+ * as far as is known, `vectors_outcome_unknown` that it may have: all calls but `query`'s answers are safe to repeat.
+ */
+export interface VectorStore {
+  /** `qdrant` or `postgres`: told to users. */
+  readonly backend: string;
+  /** Whether others may write to the space by its name in the store itself. */
+  readonly directWrites: boolean;
+
+  /**
+   * Makes the space if there is none; the same again changes nothing but adds indexes.
+   * @throws DomainError `shape_mismatch` with `extra: {shape, asked}`
+   */
+  ensure(space: Space, indexes?: PayloadIndexes): Promise<void>;
+
+  /** Removes the space with all its points; one that is not there is no fault. */
+  drop(space: Space): Promise<void>;
+
+  /** What the store says of a space; null: there is none. */
+  describe(space: Space): Promise<Shape | null>;
+
+  /** Names of the spaces that begin so, in no order. */
+  list(prefix: string): AsyncIterable<string>;
+
+  /** Writes points, ids distinct, all or none of them as far as the store can; a point there already is replaced whole. */
+  upsert(space: Space, points: Point[]): Promise<void>;
+
+  /** Answers how many there were. */
+  delete(space: Space, selection: Selection): Promise<number>;
+
+  /** Those of the ids that are there, in the order of `ids`. */
+  retrieve(space: Space, ids: PointId[], what: With): Promise<Found[]>;
+
+  /** A page in the order of ids, integers before UUIDs; `next` is what to begin behind, null at the end. */
+  scan(space: Space, request: ScanRequest): Promise<{ points: Found[]; next: PointId | null }>;
+
+  /** The nearest, best first; points without the vector asked for are not among them. */
+  query(space: Space, request: QueryRequest): Promise<Hit[]>;
+
+  /** Exactly how many. */
+  count(space: Space, filter?: Filter): Promise<number>;
+
+  /** @throws DomainError `vectors_unavailable` when it would serve nothing */
+  health(): Promise<void>;
+}
+
+/** Injection token: `@Inject(VECTOR_STORE) store: VectorStore`. */
+export const VECTOR_STORE = Symbol('VectorStore');
