@@ -28,6 +28,7 @@ export interface Point {
   id: PointId;
   /** by name, at least one; 32-bit floats, so they come back rounded, and under cosine maybe normalised */
   vectors: Record<string, number[]>;
+  /** comes back equal; only the last digit of numbers with more than 15 may differ */
   payload: JsonObject;
 }
 
@@ -84,8 +85,8 @@ export interface VectorStore {
    */
   ensure(space: Space, indexes?: PayloadIndexes): Promise<void>;
 
-  /** Removes the space with all its points; one that is not there is no fault. */
-  drop(space: Space): Promise<void>;
+  /** Removes the space with all its points, whatever its shape; one that is not there is no fault. */
+  drop(name: string): Promise<void>;
 
   /** What the store says of a space; null: there is none. */
   describe(space: Space): Promise<Shape | null>;
@@ -96,7 +97,7 @@ export interface VectorStore {
   /** Writes points, ids distinct, all or none of them as far as the store can; a point there already is replaced whole. */
   upsert(space: Space, points: Point[]): Promise<void>;
 
-  /** Answers how many there were. */
+  /** Answers how many there were; of those that others delete at the same time, both may say so. */
   delete(space: Space, selection: Selection): Promise<number>;
 
   /** Those of the ids that are there, in the order of `ids`. */
@@ -115,5 +116,8 @@ export interface VectorStore {
   health(): Promise<void>;
 }
 
-/** Injection token: `@Inject(VECTOR_STORE) store: VectorStore`. */
+/** Injection token: `@Inject(VECTOR_STORE) store: VectorStore`, of the collections of sessions. */
 export const VECTOR_STORE = Symbol('VectorStore');
+
+/** …of what is derived, in a space for every owner: there may be as many as there are users. */
+export const DERIVED_STORE = Symbol('derived VectorStore');

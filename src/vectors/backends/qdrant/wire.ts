@@ -1,0 +1,44 @@
+import { decode, encode } from './exact-json.js';
+import { RefusedError } from './failures.js';
+
+export interface Address {
+  url: string;
+  apiKey?: string;
+  /** what an answer may take */
+  timeoutMs: number;
+}
+
+/**
+ * The calls that carry ids of points. Qdrant's client rounds integers beyond 2^53 on Node 20, in requests and in
+ * answers, and has no place where that could be mended; so these few calls go without it.
+ */
+export class Wire {
+  constructor(private readonly address: Address) {}
+
+  async send<T>(method: 'PUT' | 'POST', path: string, body: unknown): Promise<T> {
+    const { url, apiKey, timeoutMs } = this.address;
+    const answer = await fetch(url + path, {
+      method,
+      headers: { 'content-type': 'application/json', ...(apiKey && { 'api-key': apiKey }) },
+      body: typeof body === 'string' ? body : encode(body),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    return resultOf(answer, await answer.text()) as T;
+  }
+}
+
+/** An answer whose body is not Qdrant's is no answer: maybe something between us failed. */
+function resultOf(answer: Response, text: string): unknown {
+  const data = parsed(text);
+  if (answer.status === 200 && data?.result !== undefined && data.result !== null) return data.result;
+  throw new RefusedError(answer.status, data, answer.headers.get('retry-after'));
+}
+
+function parsed(text: string): { result?: unknown } | null {
+  try {
+    const data = decode(text);
+    return typeof data === 'object' ? data : null;
+  } catch {
+    return null;
+  }
+}
