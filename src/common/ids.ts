@@ -19,8 +19,10 @@ export const RESERVED_IDS: ReadonlySet<string> = new Set([
 
 const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
+export const isUuid = (text: string) => CANONICAL_UUID.test(text);
+
 /** An id of a memory entry; a key may not begin so. */
-export const isMemoryId = (text: string) => text.startsWith('mem_') && CANONICAL_UUID.test(text.slice(4));
+export const isMemoryId = (text: string) => text.startsWith('mem_') && isUuid(text.slice(4));
 
 /** A canonical UUID is the same id in either case; every other id is case-sensitive. */
 export const canonicalId = (id: string) => (CANONICAL_UUID.test(id) ? id.toLowerCase() : id);

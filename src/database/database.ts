@@ -1,24 +1,42 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import type { Pool, PoolClient, QueryResult } from 'pg';
+import pg, { type Pool, type PoolClient, type QueryResult } from 'pg';
+import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
+import { LOG } from '../http/log.js';
 import { isConnectionLoss, translate } from './failures.js';
 import type { Statement } from './statement.js';
 
 /** The statement that ran then tells what happened. */
 const ignore = () => undefined;
 
+type AfterCommit = () => void | Promise<void>;
+
+interface Transaction {
+  client: PoolClient;
+  afterCommit: AfterCommit[];
+}
+
 /** Runs statements on the pool, or on the transaction that is open around the caller. */
 @Injectable()
 export class Database {
-  private readonly transaction = new AsyncLocalStorage<PoolClient>();
+  private readonly transaction = new AsyncLocalStorage<Transaction>();
 
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    @Inject(LOG) private readonly log: Logger,
+  ) {}
 
   get pool(): Pool {
     return (this.dataSource.driver as PostgresDriver).master as Pool;
+  }
+
+  /** Where the pool connects to, for a thread that makes a connection of its own. */
+  get url(): string {
+    return (this.dataSource.options as PostgresDataSourceOptions).url!;
   }
 
   /**
@@ -26,7 +44,7 @@ export class Database {
    * @throws DomainError `database_unavailable` when PostgreSQL does not answer; else PostgreSQL's own error
    */
   async query<Row>(sql: Statement, values: unknown[] = []): Promise<Row[]> {
-    const target = this.transaction.getStore() ?? this.pool;
+    const target = this.transaction.getStore()?.client ?? this.pool;
     try {
       const result = (await target.query({ ...sql, values })) as unknown as QueryResult;
       return result.rows as Row[];
@@ -41,12 +59,15 @@ export class Database {
     const client = await this.connect();
     // the pool listens only to idle connections: one that is lost in a transaction would end the process
     client.on('error', ignore);
+    const afterCommit: AfterCommit[] = [];
     let broken: unknown;
+    let result: T;
     try {
       await client.query('begin');
-      const result = await this.transaction.run(client, work);
-      await client.query('commit');
-      return result;
+      result = await this.transaction.run({ client, afterCommit }, work);
+      // where the work passed over a failed statement, PostgreSQL rolls back and says so here only
+      if ((await client.query('commit')).command !== 'COMMIT')
+        throw new Error('the transaction was rolled back');
     } catch (error) {
       broken = await this.rollback(client, error);
       throw translate(error);
@@ -54,6 +75,43 @@ export class Database {
       client.off('error', ignore);
       client.release(broken ? true : undefined);
     }
+    for (const tell of afterCommit) this.soon(tell);
+    return result;
+  }
+
+  /**
+   * Tells others of what is being written, once it is: after the commit of the open transaction, at once without one,
+   * never after a rollback. Nobody waits for it, and what it throws is logged: what must happen, a sweep finds.
+   */
+  afterCommit(tell: AfterCommit): void {
+    const open = this.transaction.getStore();
+    if (open) open.afterCommit.push(tell);
+    else this.soon(tell);
+  }
+
+  /** A small pool of its own on the same database, for a library that keeps its tables in this schema. The caller ends it. */
+  separatePool(schema: string, size: number): Pool {
+    // what the address says of itself would win over what is said beside it
+    const url = new URL(this.url);
+    const given = url.searchParams.get('options') ?? '';
+    url.searchParams.delete('options');
+    const pool = new pg.Pool({
+      connectionString: url.href,
+      max: size,
+      options: `${given} -c search_path=${schema}`.trim(),
+      query_timeout: 30_000,
+      application_name: `session-service ${schema}`,
+      connectionTimeoutMillis: 5_000,
+      keepAlive: true,
+    });
+    // the pool listens only to idle connections: one that is lost while it is used would end the process
+    return pool.on('error', ignore).on('connect', (client) => client.on('error', ignore));
+  }
+
+  private soon(tell: AfterCommit): void {
+    new Promise<void>((resolve) => resolve(tell())).catch((err: unknown) =>
+      this.log.warn({ err }, 'what follows a commit failed'),
+    );
   }
 
   private async connect(): Promise<PoolClient> {

@@ -53,6 +53,7 @@ export async function createServer(
   acceptJsonOnly(fastify);
   setSharedHeaders(fastify);
   logRequests(fastify, log);
+  if (config.ROLE === 'worker') serveProbesOnly(fastify);
   knowBeforeReading(fastify, config);
   await app.register(compress, {
     threshold: 1024,
@@ -113,6 +114,17 @@ function securityHeaders(): Record<string, string> {
   set({} as IncomingMessage, response as unknown as ServerResponse, () => undefined);
   return headers;
 }
+
+/** A process that only works is looked at, and not asked for anything else. */
+function serveProbesOnly(fastify: FastifyInstance): void {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (PROBES.has(request.routeOptions.url ?? '')) done();
+    // the body of a request that is refused is not read
+    else sendProblem(request, reply.header('connection', 'close'), ofFramework({ statusCode: 404 }));
+  });
+}
+
+const PROBES = new Set(['/health', '/health/live', '/health/ready', '/metrics']);
 
 /** Nobody makes the server read a body before it is known who he is, and what for: a refused one ends the connection. */
 function knowBeforeReading(fastify: FastifyInstance, config: Config): void {

@@ -18,7 +18,7 @@ interface Sweep {
 }
 
 /**
- * What is done again and again, every `SWEEP_SECONDS` or at a pace of its own, by every process: rooms add their steps. A step takes rows
+ * What is done again and again, every `SWEEP_SECONDS` or at a pace of its own, by every process but one that only serves (`ROLE=api`): rooms add their steps. A step takes rows
  * that no other process holds, so several share the work and a killed one leaves it to the next.
  */
 @Injectable()
@@ -38,6 +38,7 @@ export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown
   }
 
   onApplicationBootstrap(): void {
+    if (this.config.ROLE === 'api') return;
     for (const [name, { step, seconds }] of this.sweeps)
       this.timers.push(setInterval(() => this.turn(name, step), seconds * 1000).unref());
   }

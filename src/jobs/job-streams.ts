@@ -1,0 +1,58 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Caller } from '../common/caller.js';
+import { LOG } from '../http/log.js';
+import type { Job } from './job.entity.js';
+import { JobsService } from './jobs.service.js';
+
+const LOOK_MS = 500;
+const COMMENT_MS = 15_000;
+
+/** Follows jobs for those who watch them, by looking at their rows. */
+@Injectable()
+export class JobStreams implements BeforeApplicationShutdown {
+  private isStopping = false;
+
+  constructor(
+    private readonly jobs: JobsService,
+    @Inject(LOG) private readonly log: Logger,
+  ) {}
+
+  /** A stream ends with its process; whoever watches comes again. */
+  beforeApplicationShutdown(): void {
+    this.isStopping = true;
+  }
+
+  /** Until the reader has left: the job now and at each change that is seen, until it is over; null from time to time, to show that somebody is there. */
+  async *follow(first: Job, caller: Caller, left: AbortSignal): AsyncGenerator<Job | null> {
+    let job = first;
+    let quiet = 0;
+    yield job;
+    while (job.due_at !== null && (await this.wait()) && !left.aborted) {
+      const seen = await this.look(job, caller);
+      if (seen === null) return;
+      quiet = isSame(seen, job) ? quiet + LOOK_MS : 0;
+      job = seen;
+      if (quiet === 0) yield job;
+      else if (quiet % COMMENT_MS === 0) yield null;
+    }
+  }
+
+  private async wait(): Promise<boolean> {
+    await pause(LOOK_MS, null, { ref: false });
+    return !this.isStopping;
+  }
+
+  /** null: it cannot be seen now */
+  private look({ job_id }: Job, caller: Caller): Promise<Job | null> {
+    return this.jobs.get(job_id, caller).catch((err: unknown) => {
+      this.log.info({ err, job_id }, 'a stream of a job ends');
+      return null;
+    });
+  }
+}
+
+/** A worker's sign of life changes nothing for who watches. */
+const isSame = (a: Job, b: Job) =>
+  JSON.stringify({ ...a, due_at: null }) === JSON.stringify({ ...b, due_at: null });

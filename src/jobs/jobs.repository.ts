@@ -1,0 +1,135 @@
+import { Injectable } from '@nestjs/common';
+import { newId } from '../common/ids.js';
+import type { JsonObject } from '../common/json.js';
+import { boundedPage, type Counted, pageBytes } from '../common/paging.js';
+import { Database } from '../database/database.js';
+import { type Statement, statement } from '../database/statement.js';
+import type { Job, JobState } from './job.entity.js';
+
+export interface NewRow {
+  kind: string;
+  userId: string | null;
+  sessionIds: string[];
+  input: JsonObject;
+  dedupKey: string | null;
+  maxFailures: number;
+}
+
+export interface ListFilter {
+  /** whose; null: everybody's */
+  user: string | null;
+  state: JobState | null;
+  kind: string | null;
+  /** key of the last one seen */
+  before: number | null;
+  limit: number;
+}
+
+/** Rows of jobs, as those who asked for them see and change them. */
+@Injectable()
+export class JobsRepository {
+  constructor(private readonly database: Database) {}
+
+  /** null: one with this dedup key is queued or running */
+  async insert({ kind, userId, sessionIds, input, dedupKey, maxFailures }: NewRow): Promise<Job | null> {
+    const values = [newId(), kind, userId, sessionIds, JSON.stringify(input), dedupKey, maxFailures];
+    const [row] = await this.database.query<Job>(INSERT, values);
+    return row ?? null;
+  }
+
+  async findUnfinished(dedupKey: string): Promise<Job | null> {
+    const [row] = await this.database.query<Job>(FIND_UNFINISHED, [dedupKey]);
+    return row ?? null;
+  }
+
+  async find(id: string, user: string | null): Promise<Job | null> {
+    const [row] = await this.database.query<Job>(FIND, [id, user]);
+    return row ?? null;
+  }
+
+  /** Newest first. */
+  findPage({ user, state, kind, before, limit }: ListFilter): Promise<(Job & Counted)[]> {
+    const values = [
+      before,
+      limit + 1,
+      pageBytes(false),
+      kind,
+      ...(user === null ? [] : [user]),
+      ...(state ? [state] : []),
+    ];
+    return this.database.query(listOf(user !== null, state !== null), values);
+  }
+
+  /** Forgets what is over and well long since; answers how many. */
+  async forget(days: number, limit: number): Promise<number> {
+    return (await this.database.query(FORGET, [days, limit])).length;
+  }
+
+  /** One that is queued is cancelled, one that runs is asked to stop; null: it is over. */
+  async cancel(key: number): Promise<Job | null> {
+    const [row] = await this.database.query<Job>(CANCEL, [key]);
+    return row ?? null;
+  }
+
+  /** null: it neither failed nor was cancelled */
+  async requeue(key: number): Promise<Job | null> {
+    const [row] = await this.database.query<Job>(REQUEUE, [key]);
+    return row ?? null;
+  }
+}
+
+const INSERT = statement(
+  'jobs.insert',
+  `insert into jobs (job_id, kind, user_id, session_ids, input, dedup_key, state, done, attempts, failures, max_failures,
+     due_at, cancel_requested, created_at)
+   values ($1, $2, $3, $4::text[], $5::jsonb, $6, 'queued', 0, 0, 0, $7, now(), false, now())
+   on conflict (dedup_key) where due_at is not null do nothing
+   returning *`,
+);
+
+const FIND_UNFINISHED = statement(
+  'jobs.findUnfinished',
+  'select * from jobs where dedup_key = $1 and due_at is not null',
+);
+
+const FIND = statement(
+  'jobs.find',
+  'select * from jobs where job_id = $1::uuid and ($2::text is null or user_id = $2)',
+);
+
+/** A text for each way to ask, so that each is found by its own index. */
+function listOf(isOfUser: boolean, hasState: boolean): Statement {
+  const name = ['jobs.list', isOfUser && 'ofUser', hasState && 'byState'].filter(Boolean).join(' ');
+  const whose = isOfUser ? 'and user_id = $5' : '';
+  const which = hasState ? `and state = $${isOfUser ? 6 : 5}` : '';
+  const rows = `
+    select *, octet_length(session_ids::text) + coalesce(octet_length(result::text), 0) as size from jobs
+    where ($1::bigint is null or key < $1) and ($4::text is null or kind = $4) ${whose} ${which}
+    order by key desc limit $2::int`;
+  return statement(name, boundedPage(rows, 'key desc', '$3'));
+}
+
+const FORGET = statement(
+  'jobs.forget',
+  `delete from jobs where key in (
+     select key from jobs where finished_at < now() - make_interval(days => $1) and state <> 'failed'
+     order by finished_at limit $2 for update skip locked)
+   returning 1`,
+);
+
+const CANCEL = statement(
+  'jobs.cancel',
+  `update jobs set cancel_requested = true,
+     state = case state when 'queued' then 'cancelled' else state end,
+     due_at = case state when 'queued' then null else due_at end,
+     finished_at = case state when 'queued' then now() end
+   where key = $1 and due_at is not null
+   returning *`,
+);
+
+const REQUEUE = statement(
+  'jobs.requeue',
+  `update jobs set state = 'queued', failures = 0, cancel_requested = false, due_at = now(), finished_at = null
+   where key = $1 and state in ('failed', 'cancelled')
+   returning *`,
+);

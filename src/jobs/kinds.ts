@@ -1,0 +1,18 @@
+/** What a kind of job is. */
+export interface JobKindSpec {
+  /** in a few words, for the operator */
+  about: string;
+  /** attempts that may fail before it is dead, 5 by default */
+  attempts?: number;
+}
+
+/** Every kind of job there is. The room whose work it does holds its handler (`@JobHandler`); without one the start is refused. */
+export const JOB_KINDS = {
+  summarize: { about: 'lets a model sum a session up', attempts: 50 },
+} as const satisfies Record<string, JobKindSpec>;
+
+export type JobKind = keyof typeof JOB_KINDS;
+
+/** Injection token of the kinds by name. */
+export const KINDS = Symbol('JobKinds');
+export type Kinds = Readonly<Record<string, JobKindSpec>>;

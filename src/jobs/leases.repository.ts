@@ -1,0 +1,138 @@
+import { Injectable } from '@nestjs/common';
+import type { Json } from '../common/json.js';
+import { Database } from '../database/database.js';
+import { type Statement, statement } from '../database/statement.js';
+import type { Job } from './job.entity.js';
+import type { Progress } from './job-handler.js';
+
+/** Seconds after its last sign of life that a worker is taken for dead. */
+export const LEASE_SECONDS = 30;
+
+/** Who may write: whoever took the job last, as long as nobody else has. */
+export type Lease = Pick<Job, 'key' | 'attempts'>;
+
+/** Rows of jobs, as workers take and change them. Every write names the attempt it is of, so that a worker taken for dead writes nothing. */
+@Injectable()
+export class LeasesRepository {
+  constructor(private readonly database: Database) {}
+
+  /** Takes a job that is due, this one or the one that is due longest; null: none is. */
+  async claim(kinds: string[], id: string | null): Promise<Job | null> {
+    const [row] = await (id === null
+      ? this.database.query<Job>(CLAIM, [kinds])
+      : this.database.query<Job>(CLAIM_ONE, [kinds, id]));
+    return row ?? null;
+  }
+
+  /** Ends jobs that lost their worker and are not to be tried again. */
+  bury(): Promise<Pick<Job, 'job_id' | 'kind' | 'state'>[]> {
+    return this.database.query(BURY);
+  }
+
+  /** Whether it is still ours and wanted; holds the row until the transaction ends. */
+  hold(lease: Lease): Promise<boolean> {
+    return this.write(HOLD, lease);
+  }
+
+  step(lease: Lease, cursor: Json, { phase, done, total }: Progress): Promise<boolean> {
+    return this.write(STEP, lease, [jsonb(cursor), phase ?? null, done ?? null, total ?? null]);
+  }
+
+  /** A sign of life; null: not ours any more. */
+  async renew({ key, attempts }: Lease): Promise<{ cancel_requested: boolean } | null> {
+    const [row] = await this.database.query<{ cancel_requested: boolean }>(RENEW, [key, attempts]);
+    return row ?? null;
+  }
+
+  succeed(lease: Lease, result: Json): Promise<boolean> {
+    return this.write(SUCCEED, lease, [jsonb(result)]);
+  }
+
+  /** To be tried again after so many seconds; null: it is dead. */
+  fail(lease: Lease, code: string, detail: string, retryAfter: number | null): Promise<boolean> {
+    return this.write(FAIL, lease, [code, detail, retryAfter]);
+  }
+
+  cancel(lease: Lease): Promise<boolean> {
+    return this.write(CANCEL, lease);
+  }
+
+  /** Lets another take it at once. */
+  release(lease: Lease): Promise<boolean> {
+    return this.write(RELEASE, lease);
+  }
+
+  private async write(sql: Statement, { key, attempts }: Lease, values: unknown[] = []): Promise<boolean> {
+    return (await this.database.query(sql, [key, attempts, ...values])).length > 0;
+  }
+}
+
+const jsonb = (value: Json) => (value === null ? null : JSON.stringify(value));
+
+// not now(): a fenced step may have taken most of a lease
+const LEASE_END = `clock_timestamp() + interval '${LEASE_SECONDS} seconds'`;
+/** A worker is gone: it fails for the last time, or nobody wants it any more. */
+const IS_LOST = `state = 'running' and (cancel_requested or failures + 1 >= max_failures)`;
+const MINE = `key = $1 and attempts = $2 and state = 'running'`;
+
+const claim = (which: string) =>
+  `update jobs set state = 'running', attempts = attempts + 1, failures = failures + (state = 'running')::int,
+     due_at = ${LEASE_END}, started_at = coalesce(started_at, now())
+   where key = (
+     select key from jobs where due_at <= now() and kind = any($1::text[]) and not (${IS_LOST}) ${which}
+     for update skip locked)
+   returning *`;
+const CLAIM = statement('jobs.claim', claim('order by due_at, key limit 1'));
+const CLAIM_ONE = statement('jobs.claimOne', claim('and job_id = $2::uuid'));
+
+const BURY = statement(
+  'jobs.bury',
+  `update jobs set state = case when cancel_requested then 'cancelled' else 'failed' end, failures = failures + 1,
+     error_code = case when cancel_requested then error_code else 'worker_lost' end,
+     error_detail = case when cancel_requested then error_detail else 'The process that ran it ended.' end,
+     due_at = null, finished_at = now()
+   where key in (select key from jobs where due_at <= now() and ${IS_LOST} limit 100 for update skip locked)
+   returning job_id, kind, state`,
+);
+
+const HOLD = statement('jobs.hold', `select 1 from jobs where ${MINE} and not cancel_requested for update`);
+
+const STEP = statement(
+  'jobs.step',
+  `update jobs set cursor = $3::jsonb, phase = coalesce($4, phase), done = coalesce($5::bigint, done),
+     total = coalesce($6::bigint, total), due_at = ${LEASE_END}
+   where ${MINE} and not cancel_requested
+   returning 1`,
+);
+
+const RENEW = statement(
+  'jobs.renew',
+  `update jobs set due_at = ${LEASE_END} where ${MINE} returning cancel_requested`,
+);
+
+const SUCCEED = statement(
+  'jobs.succeed',
+  `update jobs set state = 'succeeded', result = $3::jsonb, error_code = null, error_detail = null, due_at = null, finished_at = now()
+   where ${MINE} returning 1`,
+);
+
+const FAIL = statement(
+  'jobs.fail',
+  `update jobs set failures = failures + 1, error_code = $3, error_detail = $4,
+     state = case when cancel_requested then 'cancelled' when $5::float8 is null then 'failed' else 'queued' end,
+     due_at = case when not cancel_requested then now() + make_interval(secs => $5) end,
+     finished_at = case when cancel_requested or $5 is null then now() end
+   where ${MINE} returning 1`,
+);
+
+const CANCEL = statement(
+  'jobs.cancelRunning',
+  `update jobs set state = 'cancelled', due_at = null, finished_at = now() where ${MINE} returning 1`,
+);
+
+const RELEASE = statement(
+  'jobs.release',
+  `update jobs set state = case when cancel_requested then 'cancelled' else 'queued' end,
+     due_at = case when not cancel_requested then now() end, finished_at = case when cancel_requested then now() end
+   where ${MINE} returning 1`,
+);

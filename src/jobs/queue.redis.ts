@@ -1,0 +1,44 @@
+import type { Outage } from './outage.js';
+import { type Connection, type Listener, QUEUE, QUEUE_OPTIONS } from './queue.contract.js';
+
+const MAX_RECONNECT_MS = 5_000;
+
+/** BullMQ on Redis. Redis may be away now, or go away at any time: both clients go on trying by themselves. */
+export async function connectRedis(
+  url: string,
+  listener: Listener | null,
+  outage: Outage,
+): Promise<Connection> {
+  // read when first needed: the start does not wait for half a second of code
+  const [{ Redis }, { Queue, Worker }] = await Promise.all([import('ioredis'), import('bullmq')]);
+  const retryStrategy = (times: number) => Math.min(times * 200, MAX_RECONNECT_MS);
+  // nothing waits in memory for Redis to come back
+  const producer = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1, retryStrategy });
+  const consumer = listener && new Redis(url, { maxRetriesPerRequest: null, retryStrategy });
+  for (const client of [producer, consumer]) client?.on('error', (error) => outage.begin(error));
+  producer.on('ready', () => outage.end());
+
+  const queue = new Queue<string>(QUEUE, { ...QUEUE_OPTIONS, connection: producer });
+  queue.on('error', (error) => outage.begin(error));
+  const worker =
+    listener &&
+    new Worker<string>(QUEUE, (job) => listener.wake(job.data), {
+      connection: consumer!,
+      concurrency: listener.concurrency,
+    });
+  worker?.on('error', (error) => outage.begin(error));
+
+  return {
+    add: async (jobId) => {
+      // BullMQ would wait for the first connection, and the caller with it
+      if (producer.status === 'ready') await queue.add('run', jobId);
+    },
+    ping: () => producer.ping(),
+    close: async () => {
+      const closed = Promise.allSettled([worker?.close(true), queue.close()]);
+      consumer?.disconnect();
+      producer.disconnect();
+      await closed;
+    },
+  };
+}
