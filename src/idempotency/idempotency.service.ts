@@ -48,7 +48,7 @@ export class IdempotencyService {
   ): Promise<Answer<T>> {
     return this.database.run(async () => {
       if (request.key === null) return { ...(await work()), replayed: false };
-      const id = derivedId(callerName(request.caller), request.route, request.key);
+      const id = idOf(request, request.key);
       const digest = digestOf(request.body);
       const claimed = await this.database.query(CLAIM, [id, digest]);
       if (claimed.length === 0) return this.replay(id, digest, render);
@@ -56,6 +56,18 @@ export class IdempotencyService {
       await this.database.query(COMPLETE, [id, effect.status, effect.ids]);
       return { ...effect, replayed: false };
     });
+  }
+
+  /**
+   * The answer to a request whose key has had its effect already, else null: for work that cannot be done in a
+   * transaction. Its effect, which must do no harm when it is had twice, is then recorded by `once`.
+   * @throws DomainError `key_reused`
+   */
+  async replayed<T>(request: Repeatable, render: (ids: number[]) => Promise<T>): Promise<Answer<T> | null> {
+    if (request.key === null) return null;
+    const id = idOf(request, request.key);
+    const known = await this.database.query<KeyRow>(FIND, [id]);
+    return known.length === 0 ? null : this.replay(id, digestOf(request.body), render);
   }
 
   /** Forgets keys older than two days, at most `limit`; answers how many. */
@@ -73,6 +85,8 @@ export class IdempotencyService {
     return { status: record.status, value: await render(record.ids), replayed: true };
   }
 }
+
+const idOf = ({ caller, route }: Repeatable, key: string) => derivedId(callerName(caller), route, key);
 
 export const keyReused = () =>
   new DomainError('invalid', 'key_reused', 'The Idempotency-Key was used with another body.', {

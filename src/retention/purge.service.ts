@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { MembersRepository } from '../access/members.repository.js';
+import { CollectionsRepository } from '../collections/collections.repository.js';
 import { SummariesRepository } from '../context/summaries.repository.js';
 import { Database } from '../database/database.js';
 import { Derivations } from '../derived/derivations.js';
@@ -8,6 +9,7 @@ import { IdempotencyService } from '../idempotency/idempotency.service.js';
 import { Sweeps } from '../jobs/sweeps.js';
 import { MemoryWritesRepository } from '../memory/memory-writes.repository.js';
 import { MessagesRepository } from '../messages/messages.repository.js';
+import { EmbeddingsRepository } from '../search/embeddings.repository.js';
 import { TextsRepository } from '../search/texts.repository.js';
 import { CheckpointsRepository } from '../sessions/checkpoints.repository.js';
 import { SessionsRepository } from '../sessions/sessions.repository.js';
@@ -27,7 +29,9 @@ export class PurgeService implements OnModuleInit {
     private readonly database: Database,
     private readonly sessions: SessionsRepository,
     private readonly checkpoints: CheckpointsRepository,
+    private readonly collections: CollectionsRepository,
     private readonly texts: TextsRepository,
+    private readonly embeddings: EmbeddingsRepository,
     private readonly summaries: SummariesRepository,
     private readonly derivations: Derivations,
     private readonly messages: MessagesRepository,
@@ -48,11 +52,18 @@ export class PurgeService implements OnModuleInit {
     return this.database.run(async () => {
       const key = await this.sessions.lockPurged();
       if (key === null) return false;
-      const rooms = [this.messages, this.checkpoints, this.memory, this.members, this.events];
+      const rooms = [
+        this.collections,
+        this.messages,
+        this.checkpoints,
+        this.memory,
+        this.members,
+        this.events,
+      ];
       if (await this.purgeFirst(rooms, key)) return true;
       // whoever read the session before it was deleted has written by now
       await this.derivations.hold();
-      if (await this.purgeFirst([this.texts, this.summaries], key)) return true;
+      if (await this.purgeFirst([this.texts, this.embeddings, this.summaries], key)) return true;
       await this.sessions.remove(key);
       return true;
     });

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AccessModule } from '../access/access.module.js';
+import { CollectionsModule } from '../collections/collections.module.js';
 import { ContextModule } from '../context/context.module.js';
 import { DerivedModule } from '../derived/derived.module.js';
 import { EventsModule } from '../events/events.module.js';
@@ -15,6 +16,7 @@ import { PurgeService } from './purge.service.js';
 @Module({
   imports: [
     SessionsModule,
+    CollectionsModule,
     MessagesModule,
     MemoryModule,
     SearchModule,

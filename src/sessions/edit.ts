@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Permission } from '../access/roles.js';
-import { checkSize, type Json, mergePatch } from '../common/json.js';
+import { checkSize, type Json, type JsonObject, mergePatch } from '../common/json.js';
 import type { NewEvent } from '../events/events.sql.js';
 import { CHECKPOINT_KIB, type NewCheckpoint } from './checkpoints.schemas.js';
 import { checkTransition, eventOf, type Status } from './lifecycle.js';
 import type { SessionRow } from './session.view.js';
+import { checkedVectors } from './session-collection.js';
 import { type DetailChanges, NOW, type SessionChanges } from './sessions.repository.js';
 import { DEFAULTS, DOCUMENT_KIB, type EditSession } from './sessions.schemas.js';
 
@@ -74,6 +75,10 @@ export function planEdit(row: SessionRow, input: EditSession, merge: boolean): P
     const value = merge && given ? mergePatch(row[field] as Json, given) : orDefault(field, given);
     checkSize(`/${field}`, value, DOCUMENT_KIB);
     set(plan, plan.details, row, field, value);
+  }
+  const { configuration } = plan.details;
+  if (configuration && !isDeepStrictEqual((configuration as JsonObject).vectors, row.configuration.vectors)) {
+    plan.details.wants_collection = checkedVectors(configuration as JsonObject) !== null;
   }
   checkSize('/checkpoint', input.checkpoint, CHECKPOINT_KIB);
   if (input.checkpoint === null) set(plan, plan.details, row, 'checkpoint', null);

@@ -43,7 +43,7 @@ export const sessionNotOpen = (status: string) =>
   new DomainError(
     'conflict',
     'session_not_open',
-    `The session is ${status} and takes neither messages nor heartbeats.`,
+    `The session is ${status} and takes neither messages, points nor heartbeats.`,
     {
       extra: { session_status: status },
     },

@@ -3,6 +3,7 @@ import type { Caller } from '../common/caller.js';
 import { newId } from '../common/ids.js';
 import { CONFIG, type Config } from '../config/config.js';
 import type { SessionRow } from './session.view.js';
+import { vectorsFor } from './session-collection.js';
 import type { NewSession } from './sessions.repository.js';
 import { DEFAULTS } from './sessions.schemas.js';
 import { SessionsService } from './sessions.service.js';
@@ -43,6 +44,7 @@ export class SessionCopiesService {
       archived: false,
       timeout_minutes: this.config.SESSION_TTL_MINUTES ?? null,
       lineage: { kind: 'fork', ...from },
+      wants_collection: vectorsFor(configuration, this.config) !== null,
     };
     return this.sessions.derive(session, [{ type: 'session.forked', payload: from }], caller);
   }

@@ -1,5 +1,6 @@
 import { Check, Column, Entity, Index, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm';
 import type { JsonObject } from '../common/json.js';
+import type { SessionCollection } from './session-collection.js';
 
 const time = { precision: 3 } as const;
 const optionalTime = { precision: 3, nullable: true } as const;
@@ -143,6 +144,7 @@ export class Session {
 @Index('session_details_user_title', ['user_id', 'title', 'key'])
 @Index('session_details_tags', ['tags'], { type: 'gin' })
 @Index('session_details_metadata', ['metadata'], { type: 'gin' })
+@Index('session_details_wants_collection', ['key'], { where: 'wants_collection' })
 export class SessionDetails {
   @PrimaryColumn('bigint', { primaryKeyConstraintName: 'session_details_pkey' })
   key!: number;
@@ -187,6 +189,14 @@ export class SessionDetails {
 
   @Column({ type: 'json', nullable: true })
   lineage!: JsonObject | null;
+
+  /** its vector collection, as it is told; null: there is none */
+  @Column({ type: 'json', nullable: true })
+  collection!: SessionCollection | null;
+
+  /** a collection is to be made for it */
+  @Column({ type: 'boolean', default: false })
+  wants_collection!: boolean;
 
   @Column({ type: 'timestamptz', ...time })
   created_at!: Date;

@@ -7,6 +7,7 @@ import { offsetFields } from '../http/paging.js';
 import { timestamp } from '../http/schemas.js';
 import { STATUSES, type Status } from './lifecycle.js';
 import type { Session, SessionDetails } from './session.entity.js';
+import { sessionCollection } from './session-collection.js';
 
 /** A session as read: both its rows, the status it has at this moment, and what the caller is to it. */
 export type SessionRow = Session & Omit<SessionDetails, 'created_at'> & { status: Status; role: Role | null };
@@ -43,6 +44,7 @@ const shape = {
   auto_recover: z.boolean(),
   legal_hold: z.boolean(),
   lineage: json.nullable(),
+  collection: sessionCollection.nullable().meta({ description: 'its vector collection; null: none (yet)' }),
   version: z.int().min(1).meta({ description: 'counts edits; the ETag' }),
   created_at: timestamp,
   updated_at: timestamp.meta({ description: 'of the last edit' }),
@@ -80,6 +82,7 @@ const EXAMPLE = {
   auto_recover: false,
   legal_hold: false,
   lineage: null,
+  collection: null,
   version: 1,
   created_at: '2026-01-31T12:00:00.000Z',
   updated_at: '2026-01-31T12:00:00.000Z',
@@ -141,6 +144,7 @@ export function toView(row: SessionRow) {
     auto_recover: row.auto_recover,
     legal_hold: row.legal_hold,
     lineage: row.lineage,
+    collection: row.collection,
     version: row.version,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),

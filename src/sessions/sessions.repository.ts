@@ -3,6 +3,7 @@ import { Database } from '../database/database.js';
 import { type NewEvent } from '../events/events.sql.js';
 import type { Session, SessionDetails } from './session.entity.js';
 import type { SessionRow } from './session.view.js';
+import type { SessionCollection } from './session-collection.js';
 import {
   FIND,
   FIND_ALL,
@@ -14,6 +15,7 @@ import {
   LOCK_PURGED,
   MARK_PURGED,
   MOST_RECENT,
+  NOTE_COLLECTION,
   QUEUE,
   REMOVE,
   STORE_SUMMARY,
@@ -46,7 +48,9 @@ export type NewSession = Pick<
   | 'heartbeat_timeout_seconds'
   | 'auto_recover'
 > &
-  Pick<SessionDetails, 'title' | 'description' | 'tags' | 'lineage' | DocumentColumn> & { archived: boolean };
+  Pick<SessionDetails, 'title' | 'description' | 'tags' | 'lineage' | 'wants_collection' | DocumentColumn> & {
+    archived: boolean;
+  };
 
 const DOCUMENTS = [
   'metadata',
@@ -57,6 +61,12 @@ const DOCUMENTS = [
   'runtime_metadata',
 ] as const;
 type DocumentColumn = (typeof DOCUMENTS)[number];
+
+/** The first messages of a session, and how many of them are redacted. */
+export interface UpTo {
+  to_seq: number;
+  redactions: number;
+}
 
 /** The rows of sessions: one at a time. Lists are read by `SessionListRepository`. */
 @Injectable()
@@ -81,7 +91,12 @@ export class SessionsRepository {
       ],
       ...[session.title_seq, session.timeout_minutes, session.title, session.description, session.tags],
       ...[...documents, JSON.stringify(events), user],
-      ...[session.heartbeat_timeout_seconds, session.auto_recover, toJson(session.lineage)],
+      ...[
+        session.heartbeat_timeout_seconds,
+        session.auto_recover,
+        toJson(session.lineage),
+        session.wants_collection,
+      ],
     ]);
     return row ?? null;
   }
@@ -138,11 +153,25 @@ export class SessionsRepository {
     await this.database.query(TELL, [key, JSON.stringify(events)]);
   }
 
-  /** Keeps what sums up the messages of these seqs, if none of them is redacted. The session is held, so that none is meanwhile; false: it is gone. */
-  async storeSummary(key: number, text: string, seqs: number[]): Promise<boolean> {
-    const held = await this.database.query(HOLD, [key]);
-    if (held.length > 0) await this.database.query(STORE_SUMMARY, [key, text, seqs]);
-    return held.length > 0;
+  /**
+   * Keeps what sums up the messages of these seqs, if none of them is redacted, and all up to another, if no more of those are.
+   * The session is held, so that none is meanwhile; false: it is gone.
+   */
+  async storeSummary(key: number, text: string, seqs: number[], upTo: UpTo | null): Promise<boolean> {
+    const isHeld = await this.hold(key);
+    if (isHeld)
+      await this.database.query(STORE_SUMMARY, [key, text, seqs, upTo?.to_seq ?? 0, upTo?.redactions ?? 0]);
+    return isHeld;
+  }
+
+  /** Holds the row of a session until the transaction ends; false: it is gone for good. */
+  async hold(key: number): Promise<boolean> {
+    return (await this.database.query(HOLD, [key])).length > 0;
+  }
+
+  /** Keeps what a held session tells of its collection. */
+  async noteCollection(key: number, collection: SessionCollection | null): Promise<void> {
+    await this.database.query(NOTE_COLLECTION, [key, toJson(collection)]);
   }
 
   /** Deletes for good: gone for every reader, the id free; the rows are removed by the purge. */

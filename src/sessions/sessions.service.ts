@@ -11,8 +11,9 @@ import type { NewEvent } from '../events/events.sql.js';
 import { type Answer, type Effect, IdempotencyService } from '../idempotency/idempotency.service.js';
 import { CHECKPOINT_KIB } from './checkpoints.schemas.js';
 import type { SessionRow } from './session.view.js';
+import { checkedVectors, type SessionCollection, vectorsFor } from './session-collection.js';
 import { ownerRequired, SessionEditsService } from './session-edits.service.js';
-import { type NewSession, SessionsRepository } from './sessions.repository.js';
+import { type NewSession, SessionsRepository, type UpTo } from './sessions.repository.js';
 import { type CreateSession, DEFAULTS, DOCUMENT_KIB, type ResumeSession } from './sessions.schemas.js';
 
 /** Sessions: making, finding, resuming. Changes to one are in `SessionEditsService`. */
@@ -43,6 +44,17 @@ export class SessionsService {
   /** Holds the session's row until the transaction ends: whatever hangs on a session is changed under it. */
   async lock(id: string, caller: Caller, permission: Permission, deletedToo = false): Promise<SessionRow> {
     return verify(await this.sessions.lock(id, caller.userId), permission, deletedToo);
+  }
+
+  /** …by its key; false: it is gone for good. */
+  hold(key: number): Promise<boolean> {
+    return this.sessions.hold(key);
+  }
+
+  /** Keeps what a held session tells of its collection, and writes what happened to it. */
+  async noteCollection(key: number, collection: SessionCollection | null, events: NewEvent[]): Promise<void> {
+    await this.sessions.noteCollection(key, collection);
+    if (events.length > 0) await this.sessions.tell(key, events);
   }
 
   /** Writes events of a locked session, for what hangs on it. */
@@ -105,8 +117,8 @@ export class SessionsService {
   }
 
   /** Keeps what sums up the messages of these seqs, within a transaction. It is no edit: derived, like the counters; false: it is gone. */
-  storeSummary(key: number, text: string, seqs: number[]): Promise<boolean> {
-    return this.sessions.storeSummary(key, text, seqs);
+  storeSummary(key: number, text: string, seqs: number[], upTo: UpTo | null): Promise<boolean> {
+    return this.sessions.storeSummary(key, text, seqs, upTo);
   }
 
   /** The session as it is now, by its key: what a replay answers. */
@@ -145,6 +157,7 @@ export class SessionsService {
       runtime_metadata: orDefault('runtime_metadata'),
     };
     for (const [name, value] of Object.entries(documents)) checkSize(`/${name}`, value, DOCUMENT_KIB);
+    checkedVectors(documents.configuration);
     checkSize('/checkpoint', input.checkpoint, CHECKPOINT_KIB);
     return {
       ...this.owner(input, caller),
@@ -164,6 +177,7 @@ export class SessionsService {
       tags: [...orDefault('tags')],
       checkpoint: input.checkpoint ?? null,
       lineage: null,
+      wants_collection: vectorsFor(documents.configuration, this.config) !== null,
       ...documents,
     };
   }

@@ -12,7 +12,7 @@ export const sessionColumns = (user: string, clock: Clock = 'now()') => `
   s.deleted_at, s.deleted_reason, s.legal_hold, s.version + ${hasLapsed('s', clock)}::int as version, s.message_count, s.total_tokens, s.total_cost,
   s.title_seq, s.timeout_minutes, s.expires_at, s.heartbeat_timeout_seconds, s.auto_recover, s.recoveries, s.created_at,
   s.last_activity_at, d.title, d.description, d.tags, d.metadata, d.context, d.configuration,
-  d.conversation_data, d.checkpoint, d.checkpoint_n, d.runtime_metadata, d.session_summary, d.lineage, d.updated_at,
+  d.conversation_data, d.checkpoint, d.checkpoint_n, d.runtime_metadata, d.session_summary, d.lineage, d.collection, d.updated_at,
   ${statusOf('s', clock)} as status, ${roleIn('s', user)} as role`;
 
 export const FIND = statement(
@@ -59,9 +59,9 @@ export const INSERT = statement(
    ), d as (
      insert into session_details (
        key, user_id, title, description, tags, metadata, context, configuration, conversation_data, checkpoint,
-       runtime_metadata, checkpoint_n, session_summary, lineage, created_at, updated_at)
+       runtime_metadata, checkpoint_n, session_summary, lineage, wants_collection, created_at, updated_at)
      select s.key, s.user_id, $12, $13, $14::text[], $15::jsonb, $16::json, $17::json, $18::json, $19::json, $20::json,
-       case when $19::json is null then 0 else 1 end, '', $25::json, s.created_at, s.created_at
+       case when $19::json is null then 0 else 1 end, '', $25::json, $26::boolean, s.created_at, s.created_at
      from s
      returning *
    ), c as (
@@ -148,7 +148,14 @@ export const STORE_SUMMARY = statement(
   'sessions.storeSummary',
   `update session_details set session_summary = $2
    where key = $1 and not exists (
-     select from messages m where m.session_key = $1 and m.seq = any($3::bigint[]) and m.redacted_at is not null)`,
+     select from messages m where m.session_key = $1 and m.seq = any($3::bigint[]) and m.redacted_at is not null)
+     and $5::bigint = (
+       select count(*) from messages m where m.session_key = $1 and m.seq <= $4::bigint and m.redacted_at is not null)`,
+);
+
+export const NOTE_COLLECTION = statement(
+  'sessions.noteCollection',
+  'update session_details set collection = $2, wants_collection = false where key = $1',
 );
 
 export const QUEUE = statement('sessions.queue', 'select pg_advisory_xact_lock(hashtextextended($1, 0))');
