@@ -15,7 +15,12 @@ import {
 } from './search.schemas.js';
 import { SearchService } from './search.service.js';
 
-const REFUSALS = { 404: ['session_not_found', 'session_deleted'], 501: ['embeddings_not_configured'] };
+const REFUSALS = {
+  404: ['session_not_found', 'session_deleted'],
+  422: ['embeddings_refused'],
+  501: ['embeddings_not_configured'],
+  503: ['embeddings_unavailable', 'vectors_unavailable', 'vectors_rate_limited'],
+};
 
 @ApiTags('Search')
 @Controller()
@@ -37,7 +42,8 @@ export class SearchController {
     @Body({ schema: searchMessagesBody }) body: SearchMessages,
     @CurrentCaller() caller: Caller,
   ) {
-    return { hits: (await this.search.findMessages(body, caller)).map(toMessageHit), mode: 'lexical' };
+    const { hits, mode } = await this.search.findMessages(body, caller);
+    return { hits: hits.map(toMessageHit), mode };
   }
 
   @Post('memory/search')
@@ -51,6 +57,7 @@ export class SearchController {
     body: { required: true, example: { query: 'penicillin' } },
   })
   async memory(@Body({ schema: searchMemoryBody }) body: SearchMemory, @CurrentCaller() caller: Caller) {
-    return { hits: (await this.search.findMemory(body, caller)).map(toMemoryHit), mode: 'lexical' };
+    const { hits, mode } = await this.search.findMemory(body, caller);
+    return { hits: hits.map(toMemoryHit), mode };
   }
 }

@@ -10,7 +10,7 @@ export interface SearchRequest {
   user: string | null;
   /** keys of sessions and users; null: wherever the user may see */
   places: number[] | null;
-  /** of messages: role, after, before; of memory: type, least score */
+  /** of messages: role, after, before; of memory: type */
   filters: unknown[];
   limit: number;
 }

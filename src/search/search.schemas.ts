@@ -13,7 +13,7 @@ const shared = {
   }),
   mode: z.enum(['lexical', 'semantic', 'hybrid']).default('hybrid').meta({
     description:
-      'the answer says which ran; without EMBEDDINGS_URL `hybrid` is lexical and `semantic` is refused',
+      'the answer says which ran; without EMBEDDINGS_URL `hybrid` is lexical and `semantic` is refused; while it is down, or the query has `-not` or a phrase, `hybrid` is lexical. A service searches by meaning for a user or in a session that it names',
   }),
   limit: z
     .int()

@@ -7,51 +7,73 @@ import { Facts } from '../memory/facts.js';
 import type { MemoryRow } from '../memory/memory.view.js';
 import { History } from '../messages/history.js';
 import type { FoundMessage } from '../messages/message.view.js';
+import { fuse } from './fusion.js';
 import { highlight } from './highlight.js';
 import type { MemoryHit, MessageHit } from './hits.js';
 import { nearly, parseQuery } from './query.js';
 import { type Hit, SearchRepository, type SearchRequest } from './search.repository.js';
 import type { SearchMemory, SearchMessages } from './search.schemas.js';
+import { SemanticService } from './semantic.service.js';
 import { textOfEntry, textOfMessage } from './source-text.js';
 import { partsOf } from './words.js';
+
+type Asked = Pick<SearchMessages, 'query' | 'mode'>;
+
+/** What was found, and how. */
+export interface Ran<Found> {
+  hits: Found[];
+  mode: SearchMessages['mode'];
+}
 
 /** Finding what was said, and what is kept. What is deleted or redacted is not found from that moment on. */
 @Injectable()
 export class SearchService {
   constructor(
     private readonly search: SearchRepository,
+    private readonly semantic: SemanticService,
     private readonly history: History,
     private readonly facts: Facts,
   ) {}
 
-  /** @throws DomainError `session_not_found`, `session_deleted`, `embeddings_not_configured` */
-  async findMessages(asked: SearchMessages, caller: Caller): Promise<MessageHit[]> {
-    checkMode(asked.mode);
+  /** @throws DomainError `session_not_found`, `session_deleted`, `embeddings_not_configured`, `embeddings_unavailable` */
+  async findMessages(asked: SearchMessages, caller: Caller): Promise<Ran<MessageHit>> {
     const { role = null, created_after = null, created_before = null, neighbours, limit } = asked;
-    const hits = await this.hits(asked.query, {
+    const { hits, mode } = await this.hits(asked, {
       ...{ of: 'messages', user: caller.userId, limit, filters: [role, created_after, created_before] },
       places:
         asked.session_id === undefined ? null : await this.places(asked.session_id, null, false, caller),
     });
     const refs = hits.map(({ place_key, item }) => ({ session: place_key, seq: item }));
     const found = await this.history.around(refs, neighbours);
-    return inTurn(hits, (hit) => messageHit(hit, found, neighbours));
+    return { hits: await inTurn(hits, (hit) => messageHit(hit, found, neighbours)), mode };
   }
 
-  /** @throws DomainError `forbidden`, `session_not_found`, `session_deleted`, `embeddings_not_configured` */
-  async findMemory(asked: SearchMemory, caller: Caller): Promise<MemoryHit[]> {
-    checkMode(asked.mode);
-    const { memory_type = null, min_score = null, limit } = asked;
-    const hits = await this.hits(asked.query, {
-      ...{ of: 'memory', user: caller.userId, limit, filters: [memory_type, min_score] },
+  /** @throws DomainError `forbidden`, `session_not_found`, `session_deleted`, `embeddings_not_configured`, `embeddings_unavailable` */
+  async findMemory(asked: SearchMemory, caller: Caller): Promise<Ran<MemoryHit>> {
+    const { memory_type = null, min_score = 0, limit } = asked;
+    const found = await this.hits(asked, {
+      ...{ of: 'memory', user: caller.userId, limit, filters: [memory_type] },
       places: await this.memoryPlaces(asked, caller),
     });
+    const hits = found.hits.filter(({ score }) => score >= min_score);
     const rows = await this.facts.byKeys(hits.map(({ item }) => item));
-    return inTurn(hits, (hit) => memoryHit(hit, rows));
+    return { hits: await inTurn(hits, (hit) => memoryHit(hit, rows)), mode: found.mode };
+  }
+
+  /** By words, by meaning, or by both; where the latter is not to be had, by words alone. */
+  private async hits({ query, mode }: Asked, request: SearchRequest): Promise<Ran<Hit>> {
+    if (mode === 'semantic') return { hits: await this.semantic.find(query, request), mode };
+    const byWords = this.byWords(query, request);
+    if (mode === 'lexical' || isExact(query) || !this.semantic.reaches(request))
+      return { hits: await byWords, mode: 'lexical' };
+    const byMeaning = this.semantic.find(query, request).catch(unlessDown);
+    const [words, meaning] = await Promise.all([byWords, byMeaning]);
+    if (meaning === null) return { hits: words, mode: 'lexical' };
+    return { hits: fuse(words, meaning, request.limit), mode };
   }
 
   /** Where nothing has the words as they are asked for, those with words nearly like them. */
-  private async hits(asked: string, request: SearchRequest): Promise<Hit[]> {
+  private async byWords(asked: string, request: SearchRequest): Promise<Hit[]> {
     const query = parseQuery(asked);
     if (query.wanted.length === 0 || request.places?.length === 0) return [];
     const hits = await this.search.rank(request, query.text, null);
@@ -82,13 +104,16 @@ export class SearchService {
   }
 }
 
-function checkMode(mode: SearchMessages['mode']): void {
-  if (mode !== 'semantic') return;
-  throw new DomainError(
-    'not-configured',
-    'embeddings_not_configured',
-    'There is no EMBEDDINGS_URL: search is lexical here.',
-  );
+/** Who says what must not be there, or stand together, does not mean what is like it. */
+function isExact(asked: string): boolean {
+  const { unwanted, wanted } = parseQuery(asked);
+  return unwanted.length > 0 || (asked.includes('"') && wanted.length > 0);
+}
+
+/** What is down, or refuses such a question, takes no part. */
+function unlessDown(error: unknown): null {
+  if (error instanceof DomainError && (error.kind === 'unavailable' || error.kind === 'invalid')) return null;
+  throw error;
 }
 
 /** What has gone since it was found, or is too much for one answer, is left out. To mark a long text takes a while: others have their turn between. */

@@ -24,36 +24,49 @@ const REACHED: Record<Reach, string> = {
   all: 'true',
 };
 
-const isVisible = (s: string) =>
-  `${s}.purged_at is null and ${statusOf(s)} <> 'deleted' and (${roleIn(s, '$3')}) is not null`;
+const isVisible = (s: string, user: string) =>
+  `${s}.purged_at is null and ${statusOf(s)} <> 'deleted' and (${roleIn(s, user)}) is not null`;
 
 /** Every statement names all its parameters, so that each reach takes the same. */
 const given = (user: string, places: string) => `given as (select ${user}::text, ${places}::bigint[])`;
 
-interface Kind {
-  table: string;
-  /** what a text `f` is of, if it may be found: `session_id`, `version`, and `newest`, by which it goes before others that match as well */
-  source: string;
+/** The parameters of a search. */
+interface Given {
+  user: string;
+  filters: string[];
 }
 
-/** $6 role, $7 after, $8 before */
-const MESSAGES: Kind = {
+interface Kind {
+  table: string;
+  /** the parameters of its filters in a search by words */
+  filters: string[];
+  /** what a text `f` is of, if it may be found: `session_id`, `version`, and `newest`, by which it goes before others that match as well */
+  source: (given: Given) => string;
+}
+
+/** Filters: role, after, before. */
+export const MESSAGES: Kind = {
   table: 'message_texts',
-  source: `select s.id as session_id, 1 as version, m.created_at as newest
+  filters: ['$6', '$7', '$8'],
+  source: ({
+    user,
+    filters: [role, after, before],
+  }) => `select s.id as session_id, 1 as version, m.created_at as newest
     from sessions s join messages m on m.session_key = s.key
-    where s.key = f.place_key and m.seq = f.item and m.redacted_at is null and ${isVisible('s')}
-      and ($6::text is null or m.role = $6)
-      and ($7::timestamptz is null or m.created_at > $7) and ($8::timestamptz is null or m.created_at < $8)`,
+    where s.key = f.place_key and m.seq = f.item and m.redacted_at is null and ${isVisible('s', user)}
+      and (${role}::text is null or m.role = ${role})
+      and (${after}::timestamptz is null or m.created_at > ${after})
+      and (${before}::timestamptz is null or m.created_at < ${before})`,
 };
 
-/** $6 type, $7 least score */
-const MEMORY: Kind = {
+/** Filter: type. */
+export const MEMORY: Kind = {
   table: 'memory_texts',
-  source: `select s.id as session_id, e.version, e.updated_at as newest
+  filters: ['$6'],
+  source: ({ user, filters: [type] }) => `select s.id as session_id, e.version, e.updated_at as newest
     from memory_entries e left join users u on u.key = f.place_key left join sessions s on s.key = f.place_key
-    where e.key = f.item and e.version = f.version and ${isLive('e')} and ($6::text is null or e.memory_type = $6)
-      and ($7::float8 is null or ts_rank_cd(f.words, query.words, 1) >= $7)
-      and case when u.key is not null then $3::text is null or u.id = $3 else ${isVisible('s')} end`,
+    where e.key = f.item and e.version = f.version and ${isLive('e')} and (${type}::text is null or e.memory_type = ${type})
+      and case when u.key is not null then ${user}::text is null or u.id = ${user} else ${isVisible('s', user)} end`,
 };
 
 /**
@@ -77,7 +90,7 @@ const rank = (name: string, kind: Kind, reach: Reach): Statement =>
          where (select querytree(words) from query) not in ('', 'T')
            and t.words @@ (select words from query) and ${REACHED[reach]}
          offset 0
-       ) f cross join query cross join lateral (${kind.source} offset 0) source
+       ) f cross join query cross join lateral (${kind.source({ user: '$3', filters: kind.filters })} offset 0) source
        limit ${RANKED}
      ), hit as (
        select distinct on (place_key, item) * from found order by place_key, item, score desc, part

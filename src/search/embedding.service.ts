@@ -1,0 +1,228 @@
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { DomainError, isUnavailable } from '../common/errors.js';
+import { derivedId } from '../common/ids.js';
+import { CONFIG, type Config } from '../config/config.js';
+import { LOG } from '../http/log.js';
+import { Sweeps } from '../jobs/sweeps.js';
+import { Facts } from '../memory/facts.js';
+import { History } from '../messages/history.js';
+import { Embedder } from '../models/embedder.js';
+import { DERIVED_STORE, type Point, type Space, type VectorStore } from '../vectors/vector-store.js';
+import { EmbeddingsRepository, type Taken, type Wanted } from './embeddings.repository.js';
+import { textOfEntry, textOfMessage } from './source-text.js';
+import { partsOf } from './words.js';
+
+/** Seconds between looks for what was left behind. */
+const ORPHANS_PACE = 3600;
+/** Rows at a time that are stored or removed, and seconds they are taken for. */
+const [ROWS, SECONDS] = [200, 120];
+
+/**
+ * Embeds texts in the background. Each answer is kept as soon as it is there, then stored, so that nothing is asked for
+ * twice; what was changed, redacted or deleted meanwhile is not stored, or removed again.
+ */
+@Injectable()
+export class EmbeddingService implements OnModuleInit {
+  private readonly known = new Set<string>();
+
+  constructor(
+    private readonly embeddings: EmbeddingsRepository,
+    private readonly embedder: Embedder,
+    private readonly history: History,
+    private readonly facts: Facts,
+    private readonly sweeps: Sweeps,
+    @Inject(DERIVED_STORE) private readonly store: VectorStore,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOG) private readonly log: Logger,
+  ) {}
+
+  onModuleInit(): void {
+    // what is embedded is removed with its text even where nothing is embedded any more
+    this.sweeps.add('embeddings to be removed', () => this.removeSome(), this.config.INDEX_SECONDS);
+    this.sweeps.add('embeddings of nothing', () => this.findOrphans(), ORPHANS_PACE);
+    if (!this.embedder.isConfigured) return;
+    this.sweeps.add('embeddings', () => this.askForSome(), this.config.INDEX_SECONDS);
+    this.sweeps.add('embeddings to be stored', () => this.storeSome(), this.config.INDEX_SECONDS);
+  }
+
+  /** Where the embeddings of an owner's texts are: of the same model and size only those can be compared. */
+  async spaceOf(owner: string, size: number): Promise<Space> {
+    const model = createHash('sha256').update(this.embedder.model).digest('hex').slice(0, 8);
+    return space(`${await this.embeddings.prefix()}${model}-${size}_${owner}`);
+  }
+
+  private async askForSome(): Promise<boolean> {
+    if (this.embedder.pauseMs > 0) return false;
+    const seconds = this.config.EMBEDDINGS_TIMEOUT_SECONDS + SECONDS;
+    const rows = await this.embeddings.take('due', this.embedder.batch, seconds);
+    try {
+      const texts = await this.textsOf(rows);
+      await this.ask(texts);
+      if (texts.length > 0) await this.embeddings.release(rows); // what did not fit into one look
+    } catch (error) {
+      await this.embeddings.release(rows);
+      if (!isUnavailable(error)) throw error;
+      return false;
+    }
+    return rows.length > 0;
+  }
+
+  /** Where one of them is refused the others are asked for without it. */
+  private async ask(texts: [Wanted, string][]): Promise<void> {
+    if (texts.length === 0) return;
+    try {
+      const vectors = await this.embedder.embed(texts.map(([, text]) => text));
+      await this.keep(
+        texts.map(([row]) => row),
+        vectors,
+      );
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.kind !== 'invalid') throw error;
+      if (texts.length === 1) return this.refuseUnlessDown(texts[0]![0], error);
+      const half = Math.ceil(texts.length / 2);
+      await this.ask(texts.slice(0, half));
+      await this.ask(texts.slice(half));
+    }
+  }
+
+  private async keep(rows: Wanted[], vectors: number[][]): Promise<void> {
+    const answers = rows.map(async (row, index) => ({
+      ...row,
+      hex: Buffer.from(Float32Array.from(vectors[index]!).buffer).toString('hex'),
+      space: (await this.spaceOf(row.owner, vectors[index]!.length)).name,
+    }));
+    await this.embeddings.answered(await Promise.all(answers));
+  }
+
+  /** A server that takes nothing at all says nothing about this text. */
+  private async refuseUnlessDown(row: Wanted, error: unknown): Promise<void> {
+    const probe = await this.embedder.embed(['hello']).then(
+      () => true,
+      () => false,
+    );
+    if (!probe)
+      throw new DomainError('unavailable', 'embeddings_unavailable', 'The embedder takes nothing.', {
+        cause: error,
+      });
+    await this.refuse([row], error);
+  }
+
+  private async refuse(rows: Wanted[], err: unknown): Promise<void> {
+    this.log.warn(
+      { err, of: rows.map(({ kind, place_key, item }) => ({ kind, place_key, item })) },
+      'not embedded',
+    );
+    await this.embeddings.refused(rows);
+  }
+
+  /** What has changed or gone since it was taken is left out: it is noted anew. */
+  private async textsOf(rows: Taken[]): Promise<[Wanted, string][]> {
+    const messages = rows.filter(({ kind }) => kind === 'message');
+    const refs = messages.map(({ place_key, item }) => ({ session: place_key, seq: item }));
+    const said = await this.history.around(refs, 0);
+    const kept = await this.facts.byKeys(rows.filter(({ kind }) => kind === 'entry').map(({ item }) => item));
+    const texts: [Wanted, string][] = [];
+    for (const row of rows) {
+      const text = row.kind === 'message' ? messageText(row, said) : entryText(row, kept);
+      const part = text === null ? null : await partOf(text, row.part);
+      if (part !== null) texts.push([row, part]);
+    }
+    return texts;
+  }
+
+  private async storeSome(): Promise<boolean> {
+    const rows = await this.embeddings.take('answered', ROWS, SECONDS);
+    const spaces = bySpace(rows, ({ spaces }) => spaces.slice(-1));
+    const outcomes = await Promise.allSettled(
+      [...spaces].map(([name, some]) => this.storeIn(space(name), some)),
+    );
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+    return rows.length === ROWS;
+  }
+
+  private async storeIn(space: Space, rows: Taken[]): Promise<void> {
+    try {
+      if (!this.known.has(space.name)) await this.store.ensure(space, { place: 'integer' });
+      this.known.add(space.name);
+      await this.store.upsert(space, rows.map(pointOf));
+    } catch (error) {
+      this.known.delete(space.name);
+      if (isFinal(error) && rows.length === 1) return this.refuse(rows, error);
+      if (isFinal(error)) {
+        await this.storeIn(space, rows.slice(0, rows.length >> 1));
+        return this.storeIn(space, rows.slice(rows.length >> 1));
+      }
+      await this.embeddings.release(rows);
+      throw error;
+    }
+    const unwanted = await this.embeddings.stored(rows);
+    if (unwanted.length > 0) await this.store.delete(space, { ids: unwanted.map(idOf) });
+  }
+
+  private async removeSome(): Promise<boolean> {
+    const rows = await this.embeddings.take('gone', ROWS, SECONDS);
+    for (const [name, some] of bySpace(rows, ({ spaces }) => spaces))
+      await this.store.delete(space(name), { ids: some.map(idOf) }).catch(unlessGone);
+    await this.embeddings.removed(rows);
+    return rows.length === ROWS;
+  }
+
+  /** Entries that are deleted go without a word. */
+  private async findOrphans(): Promise<boolean> {
+    return (await this.embeddings.letGoOrphans(ROWS)) === ROWS;
+  }
+}
+
+const messageText = (row: Taken, said: Awaited<ReturnType<History['around']>>): string | null => {
+  const found = said.find(({ session_key, seq }) => session_key === row.place_key && seq === row.item);
+  return found && found.redacted_at === null ? textOfMessage(found) : null;
+};
+
+const entryText = (row: Taken, kept: Awaited<ReturnType<Facts['byKeys']>>): string | null => {
+  const found = kept.find(({ key, version }) => key === row.item && version === row.version);
+  return found ? textOfEntry(found) : null;
+};
+
+async function partOf(text: string, part: number): Promise<string | null> {
+  let n = 0;
+  for (const made of partsOf(text)) {
+    if (n++ === part) return made.text;
+    await setImmediate(); // a long text takes a while: others have their turn
+  }
+  return null;
+}
+
+function bySpace(rows: Taken[], namesOf: (row: Taken) => string[]): Map<string, Taken[]> {
+  const spaces = new Map<string, Taken[]>();
+  for (const row of rows) {
+    for (const name of namesOf(row)) spaces.set(name, [...(spaces.get(name) ?? []), row]);
+  }
+  return spaces;
+}
+
+const isFinal = (error: unknown) =>
+  error instanceof DomainError && (error.kind === 'too-large' || error.kind === 'invalid');
+
+/** A space by its name, which tells the size of its vectors. */
+const space = (name: string): Space => ({
+  name,
+  shape: { '': { size: Number(/-(\d+)_/.exec(name)?.[1]), distance: 'cosine' } },
+});
+
+/** The same part has the same point whatever its version: a newer one takes its place. */
+const idOf = ({ kind, place_key, item, part }: Wanted) => derivedId('text', kind, place_key, item, part);
+
+const pointOf = (row: Taken): Point => ({
+  id: idOf(row),
+  vectors: { '': [...new Float32Array(new Uint8Array(row.vector!).buffer)] },
+  payload: { kind: row.kind, place: row.place_key, item: row.item, part: row.part, version: row.version },
+});
+
+/** Nothing is left to remove. */
+function unlessGone(error: unknown): void {
+  if (!(error instanceof DomainError) || error.code !== 'no_collection') throw error;
+}
