@@ -15,7 +15,7 @@ import type { Material, Plan, Summary } from './material.js';
 import { sumOf } from './size.js';
 import { STRATEGIES } from './strategies.js';
 import { type Header, SummariesRepository } from './summaries.repository.js';
-import { textOf } from './summary.js';
+import { wholeText } from './summary.js';
 import { TokenCountsService } from './token-counts.service.js';
 import { Window } from './window.js';
 
@@ -101,20 +101,22 @@ export class ContextService {
     return isIncluded ? this.facts.mostImportant(id, caller.userId) : Promise.resolve([]);
   }
 
-  private passagesFor(id: string, { query, query_scope }: AskContext, caller: Caller): Promise<MessageHit[]> {
-    if (query === undefined) return Promise.resolve([]);
+  private async passagesFor(
+    id: string,
+    { query, query_scope }: AskContext,
+    caller: Caller,
+  ): Promise<MessageHit[]> {
+    if (query === undefined) return [];
     const session_id = query_scope === 'session' ? id : undefined;
-    return this.search.findMessages(
-      { query, session_id, mode: 'hybrid', limit: PASSAGES, neighbours: 0 },
-      caller,
-    );
+    const asked = { query, session_id, mode: 'hybrid', limit: PASSAGES, neighbours: 0 } as const;
+    return (await this.search.findMessages(asked, caller)).hits;
   }
 
-  private async summaryOf({ to_seq, lines }: Header): Promise<Summary | null> {
-    if (to_seq === null || !lines?.length) return null;
-    const text = textOf(lines);
+  private async summaryOf({ to_seq, lines, written }: Header): Promise<Summary | null> {
+    const text = wholeText(written, lines ?? []);
+    if (text === '') return null;
     const [tokens] = await this.tokens.ofTexts([text]);
-    return { text, from_seq: 1, to_seq, tokens: tokens! };
+    return { text, from_seq: 1, to_seq: Math.max(to_seq!, written?.to_seq ?? 0), tokens: tokens! };
   }
 
   private async factsOf(memory: MemoryRow[]): Promise<Material['memory']> {

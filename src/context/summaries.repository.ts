@@ -5,7 +5,7 @@ import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { statusOf } from '../sessions/session.sql.js';
 import type { StoredSummary } from './summary.entity.js';
-import type { Line } from './summary.js';
+import type { Line, Written } from './summary.js';
 
 /** A session, as far as its context needs to know it. */
 export interface Header extends Seen {
@@ -14,6 +14,7 @@ export interface Header extends Seen {
   /** of the summary; null: there is none */
   to_seq: number | null;
   lines: Line[] | null;
+  written: Written | null;
 }
 
 /** Summaries of sessions: derived, so they may be gone at any time. */
@@ -32,7 +33,23 @@ export class SummariesRepository {
     return this.database.query(FIND_ALL, [sessions]);
   }
 
-  async save({ session_key, to_seq, lines }: StoredSummary): Promise<void> {
+  /** What a model has written, as long as it is good; null: the session is deleted. */
+  async findOpen(session: number): Promise<{ written: Written | null } | null> {
+    const [row] = await this.database.query<{ written: Written | null }>(FIND_OPEN, [session]);
+    return row ?? null;
+  }
+
+  /** The sentences taken so far. */
+  async linesOf(session: number): Promise<Line[]> {
+    const [stored] = await this.findAll([session]);
+    return stored?.lines ?? [];
+  }
+
+  async saveWritten(session: number, written: Written): Promise<void> {
+    await this.database.query(SAVE_WRITTEN, [session, JSON.stringify(written)]);
+  }
+
+  async save({ session_key, to_seq, lines }: Omit<StoredSummary, 'written'>): Promise<void> {
     await this.database.query(SAVE, [session_key, to_seq, JSON.stringify(lines)]);
   }
 
@@ -46,20 +63,40 @@ export class SummariesRepository {
   }
 }
 
+/** SQL for: none of the messages that a model has read for it has been redacted since. */
+const isGood = (y: string) => `
+  (select count(*) from messages m where m.session_key = ${y}.session_key and m.redacted_at is not null
+     and m.seq <= (${y}.written ->> 'to_seq')::bigint) = (${y}.written ->> 'redactions')::bigint`;
+
 const FIND = statement(
   'summaries.find',
   `select s.key, s.message_count, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role, y.to_seq, (
      select json_agg(line order by n) from json_array_elements(y.lines) with ordinality l(line, n)
      where not exists (
        select from messages m
-       where m.session_key = s.key and m.seq = (line ->> 'seq')::bigint and m.redacted_at is not null)) as lines
+       where m.session_key = s.key and m.seq = (line ->> 'seq')::bigint and m.redacted_at is not null)) as lines,
+     case when ${isGood('y')} then y.written end as written
    from sessions s left join summaries y on y.session_key = s.key
    where s.id = $1 and s.purged_at is null`,
 );
 
 const FIND_ALL = statement(
   'summaries.findAll',
-  'select * from summaries where session_key = any($1::bigint[])',
+  `select session_key, to_seq, lines, case when ${isGood('y')} then written end as written
+   from summaries y where session_key = any($1::bigint[])`,
+);
+
+const FIND_OPEN = statement(
+  'summaries.findOpen',
+  `select case when ${isGood('y')} then y.written end as written
+   from sessions s left join summaries y on y.session_key = s.key
+   where s.key = $1 and s.purged_at is null and ${statusOf('s')} <> 'deleted'`,
+);
+
+const SAVE_WRITTEN = statement(
+  'summaries.saveWritten',
+  `insert into summaries (session_key, to_seq, lines, written) values ($1, 0, '[]', $2)
+   on conflict (session_key) do update set written = excluded.written`,
 );
 
 const SAVE = statement(

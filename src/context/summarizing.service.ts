@@ -3,13 +3,15 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { CONFIG, type Config } from '../config/config.js';
 import type { Changed } from '../derived/changed.js';
 import { Derivations } from '../derived/derivations.js';
+import { JobsService } from '../jobs/jobs.service.js';
 import { History } from '../messages/history.js';
+import { Summarizer } from '../models/summarizer.js';
 import { textsOfContent } from '../search/source-text.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { sentencesOf } from './sentences.js';
 import { SummariesRepository } from './summaries.repository.js';
 import type { StoredSummary } from './summary.entity.js';
-import { extend, type Source, textOf } from './summary.js';
+import { extend, type Source, wholeText } from './summary.js';
 
 /** Of one session at once: what is left is taken when more of it comes, or when it is derived anew. */
 const BLOCKS = 20;
@@ -28,6 +30,8 @@ export class SummarizingService implements OnModuleInit {
     private readonly history: History,
     private readonly summaries: SummariesRepository,
     private readonly sessions: SessionsService,
+    private readonly summarizer: Summarizer,
+    private readonly jobs: JobsService,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -45,13 +49,11 @@ export class SummarizingService implements OnModuleInit {
     const stored = await this.summaries.findAll([...touched.keys()]);
     const changed: StoredSummary[] = [];
     for (const [session_key, { newest, redacted }] of touched) {
-      const summary = stored.find((one) => one.session_key === session_key) ?? {
-        session_key,
-        to_seq: 0,
-        lines: [],
-      };
+      const summary = stored.find((one) => one.session_key === session_key) ?? noneYet(session_key);
       const lines = summary.lines.filter(({ seq }) => !redacted.has(seq));
       const extended = await this.extended({ ...summary, lines }, newest);
+      const isDue = extended.to_seq > summary.to_seq || redacted.size > 0;
+      if (isDue && this.isForModel(summary, newest)) await this.askModel(session_key);
       if (extended.to_seq > summary.to_seq || (redacted.size > 0 && summary.to_seq > 0))
         changed.push(extended);
     }
@@ -79,12 +81,32 @@ export class SummarizingService implements OnModuleInit {
   }
 
   private async store(summary: StoredSummary): Promise<void> {
-    const { session_key, lines } = summary;
+    const { session_key, lines, written } = summary;
     const seqs = lines.map(({ seq }) => seq);
-    if (await this.sessions.storeSummary(session_key, textOf(lines), seqs))
+    if (await this.sessions.storeSummary(session_key, wholeText(written, lines), seqs, written))
       await this.summaries.save(summary);
   }
+
+  /** Where a model is there, it sums up as soon as there is enough, or anew when what it has written is void; once for each block, however it ends. */
+  private isForModel({ written, to_seq }: StoredSummary, newest: number): boolean {
+    const open = Math.max(newest, to_seq) - (written?.to_seq ?? 0);
+    return this.summarizer.isConfigured && open >= this.config.SUMMARIZE_AFTER_MESSAGES;
+  }
+
+  private async askModel(session: number): Promise<void> {
+    await this.jobs.create({
+      ...{ kind: 'summarize', userId: null, sessionIds: [], input: { session_key: session } },
+      dedupKey: `summarize:${session}`,
+    });
+  }
 }
+
+const noneYet = (session_key: number): StoredSummary => ({
+  session_key,
+  to_seq: 0,
+  lines: [],
+  written: null,
+});
 
 function touchedBy(messages: Changed['messages']): Map<number, Touched> {
   const touched = new Map<number, Touched>();

@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { Line } from './summary.js';
+import type { Line, Written } from './summary.js';
 
 /** What has been said in a session, in sentences of its messages 1 to `to_seq`. */
 @Entity('summaries')
@@ -13,4 +13,8 @@ export class StoredSummary {
   /** each with the seq it is from */
   @Column('json')
   lines!: Line[];
+
+  /** what a model has made of the beginning, if one was asked; it stands for the lines up to there */
+  @Column({ type: 'json', nullable: true })
+  written!: Written | null;
 }

@@ -9,6 +9,15 @@ export interface Line {
   score: number;
 }
 
+/** What a model has made of messages 1 to `to_seq`. */
+export interface Written {
+  text: string;
+  to_seq: number;
+  /** of these messages that were redacted when it read them: once there are more, it says what it should not */
+  redactions: number;
+  model: string;
+}
+
 /** A message to be summarised. */
 export interface Source {
   seq: number;
@@ -50,7 +59,12 @@ export function extend(lines: Line[], sources: Source[]): Line[] {
   return [...kept, ...fresh].sort((a, b) => a.seq - b.seq);
 }
 
-export const textOf = (lines: Line[]): string => lines.map(({ text }) => text).join('\n');
+/** What a model has written, and the sentences of what came since. */
+export const wholeText = (written: Written | null, lines: Line[]): string =>
+  [
+    ...(written ? [written.text] : []),
+    ...lines.filter(({ seq }) => seq > (written?.to_seq ?? 0)).map(({ text }) => text),
+  ].join('\n');
 
 /** One or two lines of each message, by seq. */
 function linesOf(sources: Source[]): Line[] {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { sentencesOf } from '../../../src/context/sentences.js';
-import { extend as extendBy, type Line, textOf } from '../../../src/context/summary.js';
+import { extend as extendBy, type Line, wholeText } from '../../../src/context/summary.js';
 
 interface Said {
   seq: number;
@@ -129,7 +129,7 @@ describe('a summary, whatever is said', () => {
     holds((_, summaries) => {
       for (const lines of summaries) {
         expect(lines.length).toBeLessThanOrEqual(40);
-        expect(textOf(lines).length).toBeLessThanOrEqual(4_000);
+        expect(wholeText(null, lines).length).toBeLessThanOrEqual(4_000);
         for (const { text } of lines) expect(text.length).toBeLessThanOrEqual(200);
       }
     }));
@@ -196,7 +196,7 @@ describe('a summary that grows', () => {
     const lines = extend([], [opening]);
     expect(extend(lines, [])).toEqual(lines);
     expect(extend([], [])).toEqual([]);
-    expect(textOf([])).toBe('');
+    expect(wholeText(null, [])).toBe('');
   });
 });
 
