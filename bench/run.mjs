@@ -1,6 +1,7 @@
 // npm run bench: the product's hot paths beside what PostgreSQL alone does, in turns, in one run.
 // Options: --seconds 4 (a measurement), --rounds 3, --warm 10 (seconds of each case before it counts), --only append,list,
-// --growth 10000,100000,1000000, --derived (search over 200,000 messages, contexts of long sessions, a megabyte without a space)
+// --growth 10000,100000,1000000, --derived (search over 200,000 messages, contexts of long sessions, a megabyte without a space),
+// --vectors (points in PostgreSQL, and in the Qdrant that QDRANT_URL names)
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { newId } from '../dist/src/common/ids.js';
@@ -14,6 +15,7 @@ import { SESSION, script, sent, UNIQUE } from './own-sql.mjs';
 import { startPostgres } from './postgres.mjs';
 import { addMessages, seed } from './seed.mjs';
 import { startBare, startService } from './service.mjs';
+import { measureVectors } from './vectors.mjs';
 
 const CONNECTIONS = 16;
 const SESSIONS = 2_000;
@@ -26,6 +28,7 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     growth: { type: 'string' },
     derived: { type: 'boolean' },
+    vectors: { type: 'boolean' },
   },
 });
 const seconds = Number(options.seconds);
@@ -92,6 +95,7 @@ const newSession = {
   },
   ...{
     state: 'active',
+    wants_collection: false,
     archived: false,
     legal_hold: false,
     title_seq: null,
@@ -333,6 +337,7 @@ try {
   bare = await startBare(postgres.url, 8718, SESSIONS);
   await compare(postgres, service, bare);
   if (options.derived) await measureDerived(postgres, service, load);
+  if (options.vectors) await measureVectors(postgres, load);
   if (options.growth) await grow(postgres, service, options.growth.split(',').map(Number));
 } finally {
   await service?.stop();

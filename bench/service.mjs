@@ -3,9 +3,9 @@ import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /** The built service. */
-export function startService(databaseUrl, port) {
+export function startService(databaseUrl, port, more = {}) {
   execFileSync(process.execPath, ['scripts/build-if-stale.mjs'], { stdio: 'inherit' });
-  const env = { DATABASE_URL: databaseUrl, PORT: String(port), LOG_LEVEL: 'warn' };
+  const env = { DATABASE_URL: databaseUrl, PORT: String(port), LOG_LEVEL: 'warn', ...more };
   return start(asNpmStarts(), env, port, '/health/ready');
 }
 

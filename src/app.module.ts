@@ -1,6 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { CollectionsModule } from './collections/collections.module.js';
 import { CONFIG, type Config } from './config/config.js';
 import { ContextModule } from './context/context.module.js';
 import { DatabaseModule } from './database/database.module.js';
@@ -9,6 +10,8 @@ import { FeedModule } from './feed/feed.module.js';
 import { CallerGuard } from './http/caller.guard.js';
 import { LOG } from './http/log.js';
 import { ValidationPipe } from './http/validation.pipe.js';
+import { JobsModule } from './jobs/jobs.module.js';
+import { JOB_KINDS, KINDS, type Kinds } from './jobs/kinds.js';
 import { MemoryModule } from './memory/memory.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
@@ -18,15 +21,17 @@ import { SearchModule } from './search/search.module.js';
 import { AccessFirstFilter } from './sessions/access-first.filter.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { StatsModule } from './stats/stats.module.js';
+import { VectorsModule } from './vectors/vectors.module.js';
 
 /** What every room may ask for. */
 @Global()
 @Module({})
 class ProcessModule {
-  static forRoot(config: Config, log: Logger): DynamicModule {
+  static forRoot(config: Config, log: Logger, kinds: Kinds): DynamicModule {
     const providers = [
       { provide: CONFIG, useValue: config },
       { provide: LOG, useValue: log },
+      { provide: KINDS, useValue: kinds },
     ];
     return { module: ProcessModule, providers, exports: providers };
   }
@@ -35,16 +40,19 @@ class ProcessModule {
 /** The one list of rooms. */
 @Module({})
 export class AppModule {
-  static forRoot(config: Config, log: Logger, databaseUrl: string): DynamicModule {
+  static forRoot(config: Config, log: Logger, databaseUrl: string, kinds: Kinds = JOB_KINDS): DynamicModule {
     return {
       module: AppModule,
       imports: [
-        ProcessModule.forRoot(config, log),
+        ProcessModule.forRoot(config, log, kinds),
         DatabaseModule.forRoot(databaseUrl, config.DATABASE_POOL_SIZE),
         EventsModule,
+        VectorsModule,
+        JobsModule,
         SessionsModule,
         MessagesModule,
         MemoryModule,
+        CollectionsModule,
         SearchModule,
         ContextModule,
         FeedModule,

@@ -13,8 +13,9 @@ export async function createApp(
   config: Config,
   log: Logger,
   databaseUrl: string,
+  rooms = AppModule.forRoot(config, log, databaseUrl),
 ): Promise<NestFastifyApplication> {
-  const app = await createServer(AppModule.forRoot(config, log, databaseUrl), config, log);
+  const app = await createServer(rooms, config, log);
   const document = buildOpenApi(app, VERSION);
   app.get(OpenApiDocument).value = document;
   SwaggerModule.setup('docs', app, document, {
@@ -22,6 +23,11 @@ export async function createApp(
     customSiteTitle: 'Session Service',
     swaggerOptions: { tryItOutEnabled: true, persistAuthorization: true },
   });
-  await app.init();
+  try {
+    await app.init();
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
   return app;
 }

@@ -24,6 +24,26 @@ const postgresUrl = z
     'give postgres://user:password@host:port/database',
   );
 
+const httpUrl = z
+  .string()
+  .refine(
+    (v) => URL.canParse(v) && /^https?:$/.test(new URL(v).protocol),
+    'give an address like https://models.example/v1',
+  );
+
+const redisUrl = z
+  .string()
+  .refine(
+    (v) => /^rediss?:\/\/.+/.test(v) && URL.canParse(v),
+    'give redis://user:password@host:port/database, or rediss:// for TLS',
+  );
+
+const qdrantUrl = z
+  .string()
+  .refine((v) => /^https?:\/\/[^/?#@]+(\/[^?#]*)?$/.test(v) && URL.canParse(v), 'give http://host:port');
+
+const hostName = z.string().regex(/^([\w.-]+|\[[\da-f:.]+\])$/i, 'give a name or an address, without port');
+
 const origin = z
   .string()
   .refine(
@@ -35,9 +55,11 @@ const origin = z
 const variables = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: whole(0, 65535).default(8002),
+  ROLE: oneOf('all', 'api', 'worker').default('all'),
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: postgresUrl.optional(),
   DATABASE_POOL_SIZE: whole(1, 1000).default(16),
+  REDIS_URL: redisUrl.optional(),
   AUTH_MODE: oneOf('trusted-header', 'none').default('trusted-header'),
   GATEWAY_SECRET: z.string().min(16, 'give at least 16 characters').optional(),
   SERVICE_API_KEYS: z.string().transform(parseServiceKeys).default([]),
@@ -47,6 +69,21 @@ const variables = z.object({
   INDEX_SECONDS: whole(1, 3600).default(3),
   SUMMARIZE_AFTER_MESSAGES: whole(2, 1000).default(50),
   SEARCH_LANGUAGE: z.string().default('simple'),
+  DEFAULT_VECTOR_SIZE: whole(1, 65_536).optional(),
+  DEFAULT_VECTOR_DISTANCE: oneOf('cosine', 'dot', 'euclid', 'manhattan').default('cosine'),
+  EMBEDDINGS_URL: httpUrl.optional(),
+  EMBEDDINGS_MODEL: z.string().optional(),
+  EMBEDDINGS_API_KEY: z.string().optional(),
+  EMBEDDINGS_BATCH: whole(1, 1000).default(64),
+  EMBEDDINGS_TIMEOUT_SECONDS: whole(1, 300).default(30),
+  SUMMARIZER_URL: httpUrl.optional(),
+  SUMMARIZER_MODEL: z.string().optional(),
+  SUMMARIZER_API_KEY: z.string().optional(),
+  QDRANT_URL: qdrantUrl.optional(),
+  QDRANT_HOST: hostName.optional(),
+  QDRANT_PORT: whole(1, 65535).default(6333),
+  QDRANT_API_KEY: z.string().optional(),
+  QDRANT_LAYOUT: oneOf('dedicated', 'shared').default('dedicated'),
   CORS_ORIGINS: z
     .string()
     .transform((v) =>
@@ -71,7 +108,15 @@ export const CONFIG = Symbol('Config');
 
 export const VARIABLES = Object.keys(variables.shape) as (keyof Config)[];
 
-const SECRETS = new Set(['DATABASE_URL', 'GATEWAY_SECRET', 'SERVICE_API_KEYS']);
+const SECRETS = new Set([
+  'DATABASE_URL',
+  'REDIS_URL',
+  'GATEWAY_SECRET',
+  'SERVICE_API_KEYS',
+  'QDRANT_API_KEY',
+  'EMBEDDINGS_API_KEY',
+  'SUMMARIZER_API_KEY',
+]);
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 export const isLoopback = (host: string) => LOOPBACK.has(host);
@@ -130,6 +175,11 @@ function checkTogether(config: z.output<typeof variables>): Config {
   if (config.SESSION_TTL_MINUTES && config.SESSION_TTL_MINUTES > config.MAX_SESSION_TTL_MINUTES) {
     throw new StartupError(
       `SESSION_TTL_MINUTES=${config.SESSION_TTL_MINUTES} is not accepted: give at most MAX_SESSION_TTL_MINUTES (${config.MAX_SESSION_TTL_MINUTES})`,
+    );
+  }
+  if (config.QDRANT_URL && config.QDRANT_HOST) {
+    throw new StartupError(
+      `QDRANT_HOST=${config.QDRANT_HOST} is not accepted: QDRANT_URL is set too, give one of them`,
     );
   }
   return config;

@@ -8,6 +8,11 @@ import { Memory1764028800000 } from '../../migrations/1764028800000-memory.js';
 import { Fork1764115200000 } from '../../migrations/1764115200000-fork.js';
 import { Search1764201600000 } from '../../migrations/1764201600000-search.js';
 import { Context1764288000000 } from '../../migrations/1764288000000-context.js';
+import { Vectors1764374400000 } from '../../migrations/1764374400000-vectors.js';
+import { Jobs1764460800000 } from '../../migrations/1764460800000-jobs.js';
+import { Collections1764547200000 } from '../../migrations/1764547200000-collections.js';
+import { Embeddings1764633600000 } from '../../migrations/1764633600000-embeddings.js';
+import { ModelSummaries1764720000000 } from '../../migrations/1764720000000-model-summaries.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -40,6 +45,11 @@ const MIGRATIONS = [
   Fork1764115200000,
   Search1764201600000,
   Context1764288000000,
+  Vectors1764374400000,
+  Jobs1764460800000,
+  Collections1764547200000,
+  Embeddings1764633600000,
+  ModelSummaries1764720000000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

@@ -2,6 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
+import { JobQueue } from '../jobs/job-queue.js';
+import { VECTOR_STORE, type VectorStore } from '../vectors/vector-store.js';
 import { VERSION } from './version.js';
 
 const PING = statement('health.ping', 'select 1');
@@ -12,18 +14,26 @@ const PATIENCE_MS = 2_000;
 export class HealthService {
   constructor(
     private readonly database: Database,
+    private readonly queue: JobQueue,
+    @Inject(VECTOR_STORE) private readonly store: VectorStore,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   async check() {
-    const postgres = await measure(() => this.database.query(PING));
+    const asked = this.queue.ping();
+    const [postgres, redis, qdrant] = await Promise.all([
+      measure(() => this.database.query(PING)),
+      asked && measure(() => asked),
+      this.store.backend === 'qdrant' && measure(() => this.store.health()),
+    ]);
+    const dependencies = { postgres, ...(redis && { redis }), ...(qdrant && { qdrant }) };
     return {
-      status: postgres.status === 'up' ? 'ok' : 'degraded',
+      status: Object.values(dependencies).every(({ status }) => status === 'up') ? 'ok' : 'degraded',
       service: this.config.SERVICE_NAME,
       environment: this.config.ENVIRONMENT,
       version: VERSION,
       uptime_seconds: Math.round(process.uptime() * 10) / 10,
-      dependencies: { postgres },
+      dependencies,
     };
   }
 }

@@ -17,7 +17,11 @@ const healthView = z
     environment: z.string(),
     version: z.string(),
     uptime_seconds: z.number(),
-    dependencies: z.strictObject({ postgres: dependency }),
+    dependencies: z.strictObject({
+      postgres: dependency,
+      redis: dependency.optional().meta({ description: 'where REDIS_URL is set' }),
+      qdrant: dependency.optional().meta({ description: 'where QDRANT_URL is set' }),
+    }),
   })
   .meta({
     id: 'Health',
@@ -50,13 +54,15 @@ export class OperationsController {
   @Get('health')
   @Operation({
     id: 'getHealth',
-    summary: 'State and latency of all dependencies; 503 when one is down',
+    summary: 'State and latency of all dependencies; 503 when PostgreSQL is down',
+    description:
+      '`degraded` with 200: Redis is down, so that jobs start some seconds later; or Qdrant, so that vectors are out of reach.',
     scope: null,
     answers: { 200: healthView, 503: healthView },
   })
   async all(@Res({ passthrough: true }) reply: FastifyReply) {
     const health = await this.health.check();
-    if (health.status !== 'ok') reply.status(503).header('retry-after', '1');
+    if (health.dependencies.postgres.status === 'down') reply.status(503).header('retry-after', '1');
     return health;
   }
 

@@ -1,8 +1,14 @@
 import { Module } from '@nestjs/common';
+import { JobsModule } from '../jobs/jobs.module.js';
+import { VectorsModule } from '../vectors/vectors.module.js';
 import { HealthService } from './health.service.js';
 import { OpenApiDocument } from './openapi-document.js';
 import { OperationsController } from './operations.controller.js';
 
 /** What operators ask of the process. */
-@Module({ controllers: [OperationsController], providers: [HealthService, OpenApiDocument] })
+@Module({
+  imports: [JobsModule, VectorsModule],
+  controllers: [OperationsController],
+  providers: [HealthService, OpenApiDocument],
+})
 export class OperationsModule {}

@@ -11,13 +11,24 @@ export const COLUMNS = [
 ] as const;
 export type Column = (typeof COLUMNS)[number];
 
-/** `named`: the user whom the request names, and services. */
-export type Least = 'anyone' | 'any caller' | 'named' | 'viewer' | 'editor' | 'manager' | 'owner' | 'service';
+/** `named`: the user whom the request names, and services. `asker`: who asked for the job, and services; for others there is none. */
+export type Least =
+  | 'anyone'
+  | 'any caller'
+  | 'named'
+  | 'asker'
+  | 'viewer'
+  | 'editor'
+  | 'manager'
+  | 'owner'
+  | 'service';
 
 /** Names that are used in one cell only. */
 export interface Cell {
   session: string;
   message: string;
+  /** the owner's, in the state of the entry */
+  job: string;
   owner: string;
   /** who calls; for a service the owner */
   caller: string;
@@ -34,6 +45,8 @@ export interface Entry {
   least: Least;
   /** what the session is when the request comes */
   state?: State;
+  /** …and the job */
+  jobState?: 'queued' | 'failed' | 'succeeded';
   params?: (cell: Cell) => Record<string, string>;
   query?: (cell: Cell) => Record<string, string>;
   body?: (cell: Cell) => unknown;
@@ -162,6 +175,15 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   }),
   entry('resumeLatestSession', 'of somebody by name', 'named', { body: ({ owner }) => ({ user_id: owner }) }),
   entry('listEvents', '', 'any caller'),
+  entry('listJobs', '', 'any caller'),
+  entry('listJobs', 'of a kind', 'any caller', { query: () => ({ kind: 'summarize', state: 'queued' }) }),
+  entry('getJob', '', 'asker', { params: ({ job }) => ({ job_id: job }) }),
+  entry('watchJob', 'to its end', 'asker', {
+    jobState: 'succeeded',
+    params: ({ job }) => ({ job_id: job }),
+  }),
+  entry('cancelJob', '', 'asker', { params: ({ job }) => ({ job_id: job }) }),
+  entry('retryJob', '', 'asker', { jobState: 'failed', params: ({ job }) => ({ job_id: job }) }),
   entry('getServiceStats', '', 'any caller'),
   entry('searchMessages', 'of all the caller may see', 'any caller', { body: () => ({ query: 'hello' }) }),
   entry('searchMessages', 'in a session', 'viewer', {
@@ -213,6 +235,14 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('recoverSession', 'active already', 'editor'),
   entry('saveCheckpoint', '', 'editor', { body: () => ({ checkpoint: { step: 2 } }) }),
   ...MEMORY,
+  entry('putCollection', '', 'manager', { body: () => ({ vectors: { size: 2 } }) }),
+  entry('getCollection', '', 'viewer'),
+  entry('deleteCollection', '', 'manager'),
+  entry('putPoints', '', 'editor', { body: () => ({ points: [{ id: 7, vector: [3, 4] }] }) }),
+  entry('queryPoints', '', 'viewer', { body: () => ({ vector: [1, 2] }) }),
+  entry('scrollPoints', '', 'viewer', { body: () => ({}) }),
+  entry('getPoint', '', 'viewer', { params: () => ({ point_id: '7' }) }),
+  entry('deletePoints', '', 'editor', { body: () => ({ ids: [7] }) }),
   entry('listCheckpoints', '', 'viewer'),
   entry('getCheckpoint', '', 'viewer', { params: () => ({ n: '1' }) }),
 

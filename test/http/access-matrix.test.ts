@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { SCOPES } from '../../src/common/caller.js';
+import { newId } from '../../src/common/ids.js';
 import type { Answer, Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 import { contract } from '../setup/contract.js';
 import { type Cell, COLUMNS, type Column, type Entry, FIELDS, tableFor } from './access-matrix.table.js';
+import { insertJob } from './support.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the document is a plain JSON tree
 type Tree = any;
@@ -85,7 +87,8 @@ describe.each(rows)('$row (least: $least)', (entry) => {
       if (isStranger(column) && entry.least !== 'anyone') expect(answer.text).not.toContain(cell.session);
     } else {
       expect(await everythingAbout(cell)).toEqual(before);
-      if (expected === 404) expect(answer.body.code).toBe('session_not_found');
+      if (expected === 404)
+        expect(answer.body.code).toBe(entry.least === 'asker' ? 'job_not_found' : 'session_not_found');
     }
   });
 });
@@ -131,6 +134,7 @@ function expectation({ least }: Entry, path: string, column: Column): 'allowed' 
   if (column === 'nobody') return 401;
   if (least === 'any caller') return 'allowed';
   if (least === 'named') return column === 'owner' || column === 'service' ? 'allowed' : 403;
+  if (least === 'asker') return column === 'owner' || column === 'service' ? 'allowed' : 404;
   if (isStranger(column)) return namesSession(path, least) ? 404 : 403;
   return RANK.indexOf(column) >= RANK.indexOf(least) ? 'allowed' : 403;
 }
@@ -142,7 +146,10 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
   cells++;
   const owner = `owner-${cells}`;
   const user = userOf(column, cells);
-  const cell = { session: `cell-${cells}`, message: `message-${cells}`, owner, caller: user ?? owner };
+  const cell = {
+    ...{ session: `cell-${cells}`, message: `message-${cells}`, job: newId() },
+    ...{ owner, caller: user ?? owner },
+  };
   const key = service.api.service(SERVICE_KEY);
   const at = `/api/v1/sessions/${cell.session}`;
   await ok(
@@ -160,8 +167,13 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
   if (entry.operation.includes('Memory')) {
     for (const place of [at, `/api/v1/users/${owner}`]) await ok(key.put(`${place}/memory/k`, { value: 1 }));
   }
+  if (/Collection|Point/.test(entry.operation)) {
+    await ok(key.put(`${at}/collection`, { vectors: { size: 2 } }));
+    await ok(key.put(`${at}/points`, { points: [{ id: 7, vector: [1, 2] }] }));
+  }
   if (entry.state === 'deleted') await ok(key.delete(at));
   else if (entry.state && entry.state !== 'active') await ok(key.patch(at, { status: entry.state }));
+  if (entry.operation.endsWith('Job')) await insertJob(service.database, cell.job, owner, entry.jobState);
   await service.database.pool.query(
     `insert into members (session_key, user_id, role, added_by, added_at)
      select key, role || '-' || $2, role, user_id, now()
@@ -205,7 +217,11 @@ async function everythingAbout({ session, owner, caller }: Cell) {
        (select count(*) from events e where e.aggregate_key = s.key) as events,
        (select json_agg(e order by e.key) from memory_entries e
         where e.space_key in (s.key, (select key from users u where u.id = $2))) as memory,
+       (select json_agg(c order by c.name) from collections c where c.session_key = s.key) as collections,
+       (select count(*) from vector_points p join vector_spaces v on v.key = p.space_key join collections c on c.name = v.name
+        where c.session_key = s.key) as points,
        (select json_agg(m order by m.user_id) from members m where m.session_key = s.key) as members,
+       (select json_agg(j) from jobs j where j.user_id = $2) as jobs,
        (select count(*) from sessions o where o.user_id in ($2, $3)) as sessions
      from sessions s join session_details d using (key) where s.id = $1`,
     [session, owner, caller],

@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { newId } from '../../src/common/ids.js';
 import type { Answer } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 import { checkAgainstContract } from '../setup/contract.js';
@@ -22,11 +23,14 @@ import {
   QUERIES,
   QUERY_VALUES,
 } from './hostile.values.js';
+import { insertJob } from './support.js';
 
 /** A word of another user's, in everything that he wrote. */
 const CANARY = 'canary7f3q';
 /** Whose rows nobody but him may see or change; the attacker is `mallory`. */
 const VICTIM = 'victim';
+/** The attacker's own; it is over, so its stream ends. */
+const JOB = newId();
 const BODY_LIMIT_MB = 2;
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -50,6 +54,9 @@ beforeAll(async () => {
   service = await startApp({ BODY_LIMIT_MB: String(BODY_LIMIT_MB) });
   agent = new Agent({ keepAlive: true });
   await seed();
+  await insertJob(service.database, JOB, 'mallory', 'succeeded');
+  await insertJob(service.database, newId(), 'mallory');
+  await insertJob(service.database, newId(), VICTIM, 'failed', CANARY);
   await prepareStatements();
 });
 afterAll(async () => {
@@ -460,7 +467,10 @@ const isRoute = ({ method, path }: HostileOperation, name: string, segment: stri
   operations.some((other) => other.method === method && other.path === path.replace(`{${name}}`, segment));
 
 function fill({ path }: HostileOperation, given: Record<string, string>, query?: string): string {
-  const params: Record<string, string> = { user_id: 'mallory', message_id: 'message-1', ...given };
+  const params: Record<string, string> = {
+    ...{ user_id: 'mallory', message_id: 'message-1', job_id: JOB },
+    ...given,
+  };
   return path.replace(/\{([^}]+)\}/g, (_, name: string) => params[name] ?? 'x') + (query ? `?${query}` : '');
 }
 

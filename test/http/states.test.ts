@@ -62,6 +62,7 @@ const GONE = '404 session_deleted';
 const CLOSED = '409 session_not_open';
 const NO_WAY = '409 invalid_transition';
 const HELD = '409 legal_hold';
+const NONE = '404 no_collection';
 
 /** In the order of the states. */
 const row = (...cells: [string, string, string, string, string, string]) =>
@@ -96,6 +97,26 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
   ['patchSession', (id) => api.patch(at(id), { title: 'U' }), READ],
   ['replaceSessionFields', (id) => api.put(at(id), { title: 'U' }), READ],
   ['makeContext', (id) => api.post(at(id, '/context'), { max_tokens: 100 }), READ],
+  [
+    'putCollection',
+    (id) => api.put(at(id, '/collection'), { vectors: { size: 2 } }),
+    row(GONE, '201', '201', GONE, '201', '201'),
+  ],
+  ['getCollection', (id) => api.get(at(id, '/collection')), row(GONE, NONE, NONE, GONE, NONE, NONE)],
+  [
+    'putPoints',
+    (id) => api.put(at(id, '/points'), { points: [{ id: 1, vector: [1] }] }),
+    OPEN_ONLY('409 no_collection'),
+  ],
+  [
+    'queryPoints',
+    (id) => api.post(at(id, '/points/query'), { vector: [1] }),
+    row(GONE, NONE, NONE, GONE, NONE, NONE),
+  ],
+  ['scrollPoints', (id) => api.post(at(id, '/points/scroll'), {}), row(GONE, NONE, NONE, GONE, NONE, NONE)],
+  ['getPoint', (id) => api.get(at(id, '/points/1')), row(GONE, NONE, NONE, GONE, NONE, NONE)],
+  ['deletePoints', (id) => api.post(at(id, '/points/delete'), { ids: [1] }), OPEN_ONLY(NONE)],
+  ['deleteCollection', (id) => api.delete(at(id, '/collection')), row(GONE, NONE, NONE, GONE, NONE, NONE)],
   ['listSessionMemory', (id) => api.get(at(id, '/memory')), READ],
   ['getSessionMemory', (id) => api.get(at(id, '/memory/k')), READ],
   ['listSessionMemoryHistory', (id) => api.get(at(id, '/memory/k/history')), READ],

@@ -142,3 +142,21 @@ export const deriveAll = ({ app, database }: TestApp) =>
     },
     (left) => left === 0,
   );
+
+/** A job as it would be in the database, without anybody to do it. */
+export async function insertJob(
+  database: TestDatabase,
+  id: string,
+  user: string | null,
+  state = 'queued',
+  kind = 'summarize',
+): Promise<void> {
+  const isOver = ['succeeded', 'failed', 'cancelled'].includes(state);
+  await database.pool.query(
+    `insert into jobs (job_id, kind, user_id, session_ids, input, state, done, attempts, failures, max_failures, due_at,
+       cancel_requested, created_at, finished_at, error_code, error_detail)
+     values ($1, $2, $3, '{s-1}', '{}', $4, 0, 0, 0, 5, case when not $5 then now() end, false, now(), case when $5 then now() end,
+       case $4 when 'failed' then 'internal' end, case $4 when 'failed' then 'Something broke.' end)`,
+    [id, kind, user, state, isOver],
+  );
+}

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { DataSource } from 'typeorm';
 import { Member } from '../../src/access/member.entity.js';
+import { Collection, Installation } from '../../src/collections/collection.entity.js';
 import { StoredSummary } from '../../src/context/summary.entity.js';
 import { dataSourceOptions } from '../../src/database/data-source.js';
 import { migrate } from '../../src/database/migrate.js';
@@ -10,12 +11,15 @@ import { EventClockRow } from '../../src/events/event-clock.entity.js';
 import { StreamPosition } from '../../src/events/stream-position.entity.js';
 import { User } from '../../src/events/user.entity.js';
 import { IdempotencyKey } from '../../src/idempotency/idempotency-key.entity.js';
+import { Job } from '../../src/jobs/job.entity.js';
 import { MemoryEntry, MemorySpace, MemoryVersion } from '../../src/memory/memory.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
+import { TextVector } from '../../src/search/embedding.entity.js';
 import { MemoryText, MessageText, SearchLanguageRow } from '../../src/search/text.entity.js';
 import { Checkpoint } from '../../src/sessions/checkpoint.entity.js';
 import { Session, SessionDetails } from '../../src/sessions/session.entity.js';
 import { ServiceTotals, SessionTotals } from '../../src/stats/totals.entity.js';
+import { PointRow, SpaceRow } from '../../src/vectors/backends/postgres/space.entity.js';
 import { createDatabase, type TestDatabase } from '../setup/database.js';
 
 const entities = [
@@ -38,8 +42,14 @@ const entities = [
   MemoryText,
   SearchLanguageRow,
   IdempotencyKey,
+  Job,
   SessionTotals,
   ServiceTotals,
+  SpaceRow,
+  PointRow,
+  Collection,
+  Installation,
+  TextVector,
 ];
 
 let database: TestDatabase;

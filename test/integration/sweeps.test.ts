@@ -1,4 +1,6 @@
+import { newId } from '../../src/common/ids.js';
 import { Sweeps } from '../../src/jobs/sweeps.js';
+import { insertJob } from '../http/support.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 
 const EACH = 300;
@@ -56,4 +58,32 @@ test('two processes with two sweeps each at once handle every due session once',
     { user_id: 'silent', types: 'session.created session.updated session.crashed', count: EACH },
     { user_id: 'well', types: 'session.created', count: EACH },
   ]);
+});
+
+test('jobs that ended a month ago are forgotten, but not those that failed', async () => {
+  const { pool } = first.database;
+  for (const state of ['succeeded', 'cancelled', 'failed', 'queued'])
+    await insertJob(first.database, newId(), `old-${state}`, state);
+  await pool.query(
+    `update jobs set created_at = now() - interval '31 days', finished_at = finished_at - interval '31 days'`,
+  );
+  await insertJob(first.database, newId(), 'new-succeeded', 'succeeded');
+  await first.app.get(Sweeps).run();
+  const { rows } = await pool.query('select user_id from jobs order by 1');
+  expect(rows.map(({ user_id }) => user_id)).toEqual(['new-succeeded', 'old-failed', 'old-queued']);
+});
+
+test('a process that only serves sweeps nothing by itself, and what it is told to it does', async () => {
+  const api = await startApp({ ROLE: 'api', SWEEP_SECONDS: '1' }, first);
+  await insertJob(first.database, newId(), 'later', 'succeeded');
+  await first.database.pool.query(
+    `update jobs set finished_at = now() - interval '31 days' where user_id = 'later'`,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  const left = async () =>
+    (await first.database.pool.query(`select 1 from jobs where user_id = 'later'`)).rows.length;
+  expect(await left()).toBe(1);
+  await api.app.get(Sweeps).run();
+  expect(await left()).toBe(0);
+  await api.close();
 });

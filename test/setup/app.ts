@@ -1,5 +1,7 @@
 import 'reflect-metadata';
+import type { DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
 import { createApp } from '../../src/app.js';
 import { type Config, loadConfig } from '../../src/config/config.js';
 import { createLog } from '../../src/http/log.js';
@@ -18,11 +20,22 @@ export interface TestApp {
 
 /**
  * The whole application on a database and a port of its own, in this process, over real HTTP; or on the database of
- * another one, as a second process would be.
+ * another one, as a second process would be. With `rooms`, these are put together instead of the application's own.
  */
-export async function startApp(environment: NodeJS.ProcessEnv = {}, other?: TestApp): Promise<TestApp> {
+export async function startApp(
+  environment: NodeJS.ProcessEnv = {},
+  other?: TestApp,
+  rooms?: (config: Config, log: Logger, databaseUrl: string) => DynamicModule,
+): Promise<TestApp> {
   const database = other?.database ?? (await createDatabase());
-  const app = await createApp(testConfig(environment), createLog(testConfig(environment)), database.url);
+  const config = testConfig(environment);
+  const log = createLog(config);
+  const app = await createApp(config, log, database.url, rooms?.(config, log, database.url)).catch(
+    async (error: unknown) => {
+      if (!other) await database.drop();
+      throw error;
+    },
+  );
   await app.listen({ host: '127.0.0.1', port: 0 });
   const url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
   const close = async () => {

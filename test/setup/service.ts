@@ -9,15 +9,21 @@ export interface Service {
   pid: number;
   /** everything the process wrote */
   output(): string;
+  /** a line to its standard input */
+  write(line: string): void;
   kill(signal: NodeJS.Signals): void;
   /** resolves with the exit status, or the signal that ended it */
   exited: Promise<number | NodeJS.Signals>;
 }
 
 /** Starts the built service as a process of its own, the way `npm start` does, and waits until it is ready. */
-export async function startService(environment: NodeJS.ProcessEnv, patienceMs = 30_000): Promise<Service> {
+export async function startService(
+  environment: NodeJS.ProcessEnv,
+  patienceMs = 30_000,
+  entry = 'dist/src/main.js',
+): Promise<Service> {
   const port = Number(environment.PORT ?? (await freePort()));
-  const child = spawn(process.execPath, ['dist/src/main.js'], {
+  const child = spawn(process.execPath, [entry], {
     env: {
       PATH: process.env.PATH,
       LOG_LEVEL: 'warn',
@@ -25,7 +31,7 @@ export async function startService(environment: NodeJS.ProcessEnv, patienceMs = 
       ...environment,
       PORT: String(port),
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
   const output = collect(child);
   const exited = new Promise<number | NodeJS.Signals>((resolve) =>
@@ -33,7 +39,11 @@ export async function startService(environment: NodeJS.ProcessEnv, patienceMs = 
   );
   const url = `http://127.0.0.1:${port}`;
   await ready(url, child, output, patienceMs);
-  return { api: new Api(url), url, pid: child.pid!, output, exited, kill: (signal) => child.kill(signal) };
+  return {
+    ...{ api: new Api(url), url, pid: child.pid!, output, exited },
+    write: (line) => child.stdin!.write(`${line}\n`),
+    kill: (signal) => child.kill(signal),
+  };
 }
 
 /** A port nobody listens on at this moment. */

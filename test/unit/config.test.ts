@@ -9,9 +9,11 @@ const SECRET = 'S3CRET-that-nobody-may-see';
 const DEFAULTS = {
   HOST: '127.0.0.1',
   PORT: 8002,
+  ROLE: 'all',
   DATA_DIR: './data',
   DATABASE_URL: undefined,
   DATABASE_POOL_SIZE: 16,
+  REDIS_URL: undefined,
   AUTH_MODE: 'trusted-header',
   GATEWAY_SECRET: undefined,
   SERVICE_API_KEYS: [],
@@ -21,6 +23,21 @@ const DEFAULTS = {
   INDEX_SECONDS: 3,
   SUMMARIZE_AFTER_MESSAGES: 50,
   SEARCH_LANGUAGE: 'simple',
+  EMBEDDINGS_URL: undefined,
+  EMBEDDINGS_MODEL: undefined,
+  EMBEDDINGS_API_KEY: undefined,
+  EMBEDDINGS_BATCH: 64,
+  EMBEDDINGS_TIMEOUT_SECONDS: 30,
+  SUMMARIZER_URL: undefined,
+  SUMMARIZER_MODEL: undefined,
+  SUMMARIZER_API_KEY: undefined,
+  DEFAULT_VECTOR_SIZE: undefined,
+  DEFAULT_VECTOR_DISTANCE: 'cosine',
+  QDRANT_URL: undefined,
+  QDRANT_HOST: undefined,
+  QDRANT_PORT: 6333,
+  QDRANT_API_KEY: undefined,
+  QDRANT_LAYOUT: 'dedicated',
   CORS_ORIGINS: [],
   LOG_LEVEL: 'info',
   SERVICE_NAME: 'session-service',
@@ -92,6 +109,9 @@ describe('the configuration', () => {
         INDEX_SECONDS: '10',
         SUMMARIZE_AFTER_MESSAGES: '20',
         SEARCH_LANGUAGE: 'english',
+        QDRANT_URL: 'https://qdrant.example:443/under',
+        QDRANT_PORT: '443',
+        QDRANT_API_KEY: 'key',
         CORS_ORIGINS: 'https://app.example, http://localhost:3000,',
         SERVICE_NAME: 'other',
         ENVIRONMENT: 'production',
@@ -111,18 +131,25 @@ describe('the configuration', () => {
       INDEX_SECONDS: 10,
       SUMMARIZE_AFTER_MESSAGES: 20,
       SEARCH_LANGUAGE: 'english',
+      QDRANT_URL: 'https://qdrant.example:443/under',
+      QDRANT_PORT: 443,
+      QDRANT_API_KEY: 'key',
       CORS_ORIGINS: ['https://app.example', 'http://localhost:3000'],
       SERVICE_NAME: 'other',
       ENVIRONMENT: 'production',
       BODY_LIMIT_MB: 512,
       METRICS_PORT: 9090,
     });
+    expect(load({ QDRANT_HOST: '10.0.0.7' }).QDRANT_HOST).toBe('10.0.0.7');
     expect(load({ CORS_ORIGINS: '*' }).CORS_ORIGINS).toEqual(['*']);
   });
 
   it.each([
     ['AUTH_MODE', 'trusted-header'],
     ['AUTH_MODE', 'none'],
+    ...['all', 'api', 'worker'].map((role) => ['ROLE', role]),
+    ['QDRANT_LAYOUT', 'dedicated'],
+    ['QDRANT_LAYOUT', 'shared'],
     ...['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => ['LOG_LEVEL', level]),
   ])('takes %s=%s in any case', (name, value) => {
     const capital = value!.charAt(0).toUpperCase() + value!.slice(1);
@@ -131,6 +158,13 @@ describe('the configuration', () => {
     }
   });
 });
+
+/** Any text is a value of theirs. */
+const ANYTHING = new Set<string>([
+  ...['HOST', 'DATA_DIR', 'SEARCH_LANGUAGE', 'SERVICE_NAME', 'ENVIRONMENT'],
+  ...['EMBEDDINGS_MODEL', 'EMBEDDINGS_API_KEY', 'SUMMARIZER_MODEL', 'SUMMARIZER_API_KEY'],
+  'QDRANT_API_KEY',
+]);
 
 describe('a wrong value', () => {
   const whole = (min: number, max: number) => ({
@@ -158,7 +192,34 @@ describe('a wrong value', () => {
     SUMMARIZE_AFTER_MESSAGES: whole(2, 1000),
     BODY_LIMIT_MB: whole(1, 512),
     METRICS_PORT: whole(1, 65_535),
+    EMBEDDINGS_BATCH: whole(1, 1000),
+    EMBEDDINGS_TIMEOUT_SECONDS: whole(1, 300),
+    EMBEDDINGS_URL: {
+      values: ['models.example/v1', 'ftp://models.example', '/v1'],
+      cure: /an address like https/,
+    },
+    SUMMARIZER_URL: {
+      values: ['models.example/v1', 'ftp://models.example', '/v1'],
+      cure: /an address like https/,
+    },
+    DEFAULT_VECTOR_SIZE: whole(1, 65_536),
+    DEFAULT_VECTOR_DISTANCE: { values: ['cos', 'l2'], cure: /one of cosine, dot, euclid, manhattan/ },
+    ROLE: { values: ['both', 'workers'], cure: /one of all, api, worker/ },
     AUTH_MODE: { values: ['jwtt', 'off', 'trusted header'], cure: /one of trusted-header, none/ },
+    QDRANT_URL: {
+      values: [
+        'qdrant:6333',
+        'http://',
+        'grpc://q:6334',
+        'http://u:p@q:6333',
+        'http://q:6333?x=1',
+        'http://q:port',
+      ],
+      cure: /http:\/\/host:port/,
+    },
+    QDRANT_HOST: { values: ['http://q', 'q:6333', 'q/path', 'a b'], cure: /without port/ },
+    QDRANT_PORT: whole(1, 65_535),
+    QDRANT_LAYOUT: { values: ['both', 'dedicated,shared'], cure: /one of dedicated, shared/ },
     LOG_LEVEL: {
       values: ['verbose', '3', 'warning'],
       cure: /one of fatal, error, warn, info, debug, trace, silent/,
@@ -190,6 +251,10 @@ describe('a wrong value', () => {
     DATABASE_URL: {
       values: [SECRET, `mysql://u:${SECRET}@h/d`, `postgres:${SECRET}`, `postgres://u:${SECRET}@h:port/d`],
       cure: /postgres:\/\/user:password@host:port\/database/,
+    },
+    REDIS_URL: {
+      values: [SECRET, `http://u:${SECRET}@h`, `redis:${SECRET}`, `redis://u:${SECRET}@h:port`],
+      cure: /redis:\/\/user:password@host:port\/database/,
     },
     GATEWAY_SECRET: { values: ['S3CRET', 'S3CRET-15-chars'], cure: /at least 16 characters/ },
     SERVICE_API_KEYS: {
@@ -238,11 +303,9 @@ describe('a wrong value', () => {
     for (const name of ['PORT', 'LOG_LEVEL', 'GATEWAY_SECRET']) expect(message).toContain(name);
   });
 
-  it.each(
-    VARIABLES.filter(
-      (name) => !['HOST', 'DATA_DIR', 'SEARCH_LANGUAGE', 'SERVICE_NAME', 'ENVIRONMENT'].includes(name),
-    ),
-  )('of %s is covered here', (name) => expect(Object.keys({ ...WRONG, ...SECRETS })).toContain(name));
+  it.each(VARIABLES.filter((name) => !ANYTHING.has(name)))('of %s is covered here', (name) =>
+    expect(Object.keys({ ...WRONG, ...SECRETS })).toContain(name),
+  );
 });
 
 describe('values that do not go together', () => {
@@ -263,6 +326,12 @@ describe('values that do not go together', () => {
     const message = refusal({ SESSION_TTL_MINUTES: '61', MAX_SESSION_TTL_MINUTES: '60' });
     expect(message).toMatch(/SESSION_TTL_MINUTES=61.*MAX_SESSION_TTL_MINUTES.*60/);
     expect(refusal({ SESSION_TTL_MINUTES: '525601' })).toMatch(/525600/);
+  });
+
+  it('QDRANT_URL and QDRANT_HOST', () => {
+    const message = refusal({ QDRANT_URL: 'http://q:6333', QDRANT_HOST: 'other', QDRANT_API_KEY: SECRET });
+    expect(message).toMatch(/QDRANT_HOST=other.*QDRANT_URL/);
+    expect(message).not.toContain('S3CRET');
   });
 });
 
@@ -292,7 +361,9 @@ describe('service keys', () => {
 describe('a secret’s file', () => {
   it.each([
     ['DATABASE_URL', 'postgres://u:p@h/d'],
+    ['REDIS_URL', 'rediss://u:p@h:6379/1'],
     ['GATEWAY_SECRET', SECRET],
+    ['QDRANT_API_KEY', SECRET],
   ])('%s_FILE is read, without the line’s end', (name, value) => {
     expect(load({ [`${name}_FILE`]: file(`${name}.txt`, `${value}\n`) })[name as 'HOST']).toBe(value);
   });
