@@ -63,6 +63,7 @@ const TAGS = [
   { name: 'Checkpoints', description: 'Saved states to resume from, numbered in their session.' },
   { name: 'Messages', description: 'The history of a session, numbered without gaps.' },
   { name: 'Memory', description: 'Facts that persist: of a user, or of one session.' },
+  { name: 'Collections', description: 'A vector collection of one session, and the points in it.' },
   { name: 'Jobs', description: 'Work that outlives a request.' },
   { name: 'Events', description: 'What happened, numbered and replayable.' },
   { name: 'Statistics', description: 'Figures of a session, of a user, of the service.' },

@@ -104,7 +104,7 @@ function listOf(isOfUser: boolean, hasState: boolean): Statement {
   const which = hasState ? `and state = $${isOfUser ? 6 : 5}` : '';
   const rows = `
     select *, octet_length(session_ids::text) + coalesce(octet_length(result::text), 0) as size from jobs
-    where ($1::bigint is null or key < $1) and ($4::text is null or kind = $4) ${whose} ${which}
+    where key < coalesce($1::bigint, 9223372036854775807) and ($4::text is null or kind = $4) ${whose} ${which}
     order by key desc limit $2::int`;
   return statement(name, boundedPage(rows, 'key desc', '$3'));
 }

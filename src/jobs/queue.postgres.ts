@@ -37,7 +37,10 @@ export async function connectPostgres(
   worker?.on('error', (error) => outage.begin(error)).on('active', () => outage.end());
 
   return {
-    add: async (jobId) => void (await queue.add('run', jobId)),
+    add: async (jobId) => {
+      await queue.add('run', jobId);
+      outage.end();
+    },
     ping: () => pool.query('select 1'),
     close: async () => {
       // not by force: that leaves it waiting for the next job, with a timer

@@ -115,7 +115,7 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
   ],
   ['scrollPoints', (id) => api.post(at(id, '/points/scroll'), {}), row(GONE, NONE, NONE, GONE, NONE, NONE)],
   ['getPoint', (id) => api.get(at(id, '/points/1')), row(GONE, NONE, NONE, GONE, NONE, NONE)],
-  ['deletePoints', (id) => api.post(at(id, '/points/delete'), { ids: [1] }), OPEN_ONLY(NONE)],
+  ['deletePoints', (id) => api.post(at(id, '/points/delete'), { ids: [1] }), OPEN_ONLY(HELD)],
   ['deleteCollection', (id) => api.delete(at(id, '/collection')), row(GONE, NONE, NONE, GONE, NONE, NONE)],
   ['listSessionMemory', (id) => api.get(at(id, '/memory')), READ],
   ['getSessionMemory', (id) => api.get(at(id, '/memory/k')), READ],

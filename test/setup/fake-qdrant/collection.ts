@@ -1,4 +1,4 @@
-import { meets } from './conditions.js';
+import { testOf } from './conditions.js';
 import type { Obj, Value } from './json.js';
 import { isObj } from './json.js';
 import { valuesAt } from './json-path.js';
@@ -43,8 +43,7 @@ export class Collection {
   }
 
   matching(filter: Value | undefined): StoredPoint[] {
-    meets({ id: '', payload: {} }, filter);
-    return [...this.points.values()].filter((point) => meets(point, filter));
+    return [...this.points.values()].filter(testOf(filter));
   }
 
   scroll({ filter, offset, limit = 10, order_by }: Obj): { points: StoredPoint[]; next: string | null } {
@@ -141,6 +140,6 @@ function idFrom(id: Value | undefined): string {
 function byId(a: { id: string }, b: { id: string }): number {
   const [uuidA, uuidB] = [a.id.includes('-'), b.id.includes('-')];
   if (uuidA !== uuidB) return uuidA ? 1 : -1;
-  if (!uuidA) return BigInt(a.id) < BigInt(b.id) ? -1 : a.id === b.id ? 0 : 1;
+  if (!uuidA && a.id.length !== b.id.length) return a.id.length - b.id.length;
   return a.id < b.id ? -1 : a.id === b.id ? 0 : 1;
 }

@@ -1,5 +1,5 @@
 import { isObj, type Obj, type Value } from './json.js';
-import { valuesAt } from './json-path.js';
+import { stepsOf, valuesAt } from './json-path.js';
 import { badRequest } from './refusal.js';
 
 /** What a filter is held against: without an id inside a `nested`. */
@@ -14,52 +14,61 @@ const wrong = () =>
 const listOf = (value: Value | undefined): Value[] | undefined =>
   value === undefined || value === null ? undefined : Array.isArray(value) ? value : [value];
 
-/** As in Qdrant: an empty `should` is met by nothing. */
-export function meets(candidate: Candidate, filter: Value | undefined): boolean {
-  if (filter === undefined || filter === null) return true;
+type Test = (candidate: Candidate) => boolean;
+
+/** What a filter asks, read once for all candidates. As in Qdrant, an empty `should` is met by nothing. */
+export function testOf(filter: Value | undefined): Test {
+  if (filter === undefined || filter === null) return () => true;
   if (!isObj(filter)) throw wrong();
   for (const key of Object.keys(filter)) if (!/^(must|should|must_not|min_should)$/.test(key)) throw wrong();
-  const should = listOf(filter.should);
-  return (
-    (listOf(filter.must) ?? []).every((one) => holds(candidate, one)) &&
-    !(listOf(filter.must_not) ?? []).some((one) => holds(candidate, one)) &&
-    (should?.some((one) => holds(candidate, one)) ?? true)
-  );
+  const must = (listOf(filter.must) ?? []).map(conditionOf);
+  const mustNot = (listOf(filter.must_not) ?? []).map(conditionOf);
+  const should = listOf(filter.should)?.map(conditionOf);
+  return (candidate) =>
+    must.every((test) => test(candidate)) &&
+    !mustNot.some((test) => test(candidate)) &&
+    (should?.some((test) => test(candidate)) ?? true);
 }
 
-function holds(candidate: Candidate, condition: Value): boolean {
+function conditionOf(condition: Value): Test {
   if (!isObj(condition)) throw wrong();
   const { key, has_id, is_empty, is_null, nested } = condition;
-  if (Array.isArray(has_id)) return has_id.some((id) => String(id) === candidate.id);
-  if (isObj(is_empty ?? null)) return at(candidate, (is_empty as Obj).key).every(isNothing);
-  if (isObj(is_null ?? null)) return at(candidate, (is_null as Obj).key).some((value) => value === null);
-  if (isObj(nested ?? null)) return holdsNested(candidate, nested as Obj);
-  if (typeof key === 'string') return holdsField(at(candidate, key), condition);
-  return meets(candidate, condition);
+  if (Array.isArray(has_id)) {
+    const ids = new Set(has_id.map(String));
+    return ({ id }) => id !== undefined && ids.has(id);
+  }
+  if (isObj(is_empty ?? null)) return ofValues((is_empty as Obj).key, (values) => values.every(isNothing));
+  if (isObj(is_null ?? null)) return ofValues((is_null as Obj).key, (values) => values.includes(null));
+  if (isObj(nested ?? null)) return nestedOf(nested as Obj);
+  return typeof key === 'string' ? ofValues(key, fieldOf(condition)) : testOf(condition);
 }
 
 const isNothing = (value: Value) => value === null || (Array.isArray(value) && value.length === 0);
 
-function at({ payload }: Candidate, key: Value | undefined): Value[] {
+function ofValues(key: Value | undefined, test: (values: Value[]) => boolean): Test {
   if (typeof key !== 'string') throw wrong();
-  return valuesAt(payload, key);
+  stepsOf(key);
+  return ({ payload }) => test(valuesAt(payload, key));
 }
 
-function holdsNested(candidate: Candidate, { key, filter }: Obj): boolean {
+function nestedOf({ key, filter }: Obj): Test {
+  const test = testOf(filter);
   if (typeof key !== 'string') throw wrong();
-  return at(candidate, key.endsWith('[]') ? key : `${key}[]`)
-    .filter(isObj)
-    .some((payload) => meets({ payload }, filter));
+  return ofValues(key.endsWith('[]') ? key : `${key}[]`, (values) =>
+    values.filter(isObj).some((payload) => test({ payload })),
+  );
 }
 
-function holdsField(values: Value[], { match, range, values_count }: Obj): boolean {
+function fieldOf({ match, range, values_count }: Obj): (values: Value[]) => boolean {
   if (isObj(values_count ?? null)) {
-    return values.some((value) => inRange(countOf(value), values_count as Obj, (bound) => Number(bound)));
+    const isRight = rangeOf(values_count as Obj, Number);
+    return (values) => values.some((value) => isRight(countOf(value)));
   }
-  const single = values.flat(1);
-  if (isObj(match ?? null)) return single.some((value) => matches(value, match as Obj));
-  if (isObj(range ?? null)) return single.some((value) => isWithin(value, range as Obj));
-  throw wrong();
+  if (!isObj(match ?? null) && !isObj(range ?? null)) throw wrong();
+  const single = isObj(match ?? null)
+    ? (value: Value) => matches(value, match as Obj)
+    : withinOf(range as Obj);
+  return (values) => values.flat(1).some(single);
 }
 
 const countOf = (value: Value) => (value === null ? 0 : Array.isArray(value) ? value.length : 1);
@@ -81,24 +90,24 @@ function matches(stored: Value, match: Obj): boolean {
   throw wrong();
 }
 
-function isWithin(stored: Value, range: Obj): boolean {
-  const isTime = Object.values(range).some((bound) => typeof bound === 'string');
-  if (!isTime)
-    return (
-      (typeof stored === 'number' || typeof stored === 'bigint') && inRange(Number(stored), range, Number)
-    );
-  const time = typeof stored === 'string' ? timeOf(stored) : Number.NaN;
-  return !Number.isNaN(time) && inRange(time, range, (bound) => timeOf(String(bound)));
+function withinOf(range: Obj): (stored: Value) => boolean {
+  if (!Object.values(range).some((bound) => typeof bound === 'string')) {
+    const isRight = rangeOf(range, Number);
+    return (stored) => (typeof stored === 'number' || typeof stored === 'bigint') && isRight(Number(stored));
+  }
+  const isRight = rangeOf(range, (bound) => timeOf(String(bound)));
+  return (stored) => {
+    const time = typeof stored === 'string' ? timeOf(stored) : Number.NaN;
+    return !Number.isNaN(time) && isRight(time);
+  };
 }
 
-function inRange(value: number, { gt, gte, lt, lte }: Obj, read: (bound: Value) => number): boolean {
-  const isGiven = (bound: Value | undefined): bound is Value => bound !== undefined && bound !== null;
-  return (
-    (!isGiven(gt) || value > read(gt)) &&
-    (!isGiven(gte) || value >= read(gte)) &&
-    (!isGiven(lt) || value < read(lt)) &&
-    (!isGiven(lte) || value <= read(lte))
-  );
+function rangeOf({ gt, gte, lt, lte }: Obj, read: (bound: Value) => number): (value: number) => boolean {
+  const given = (bound: Value | undefined, otherwise: number) =>
+    bound === undefined || bound === null ? otherwise : read(bound);
+  const [above, from] = [given(gt, Number.NEGATIVE_INFINITY), given(gte, Number.NEGATIVE_INFINITY)];
+  const [below, to] = [given(lt, Number.POSITIVE_INFINITY), given(lte, Number.POSITIVE_INFINITY)];
+  return (value) => value > above && value >= from && value < below && value <= to;
 }
 
 const DAY = /^\d{4}-\d\d-\d\d$/;

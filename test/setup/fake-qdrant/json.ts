@@ -59,10 +59,18 @@ function listFrom(take: () => string): Value[] {
 }
 
 export function print(value: Value): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return printExactly(value); // somewhere in it is a bigint
+  }
+}
+
+function printExactly(value: Value): string {
   if (typeof value === 'bigint') return String(value);
-  if (Array.isArray(value)) return `[${value.map(print).join(',')}]`;
+  if (Array.isArray(value)) return `[${value.map(printExactly).join(',')}]`;
   if (!isObj(value)) return JSON.stringify(value);
   return `{${Object.entries(value)
-    .map(([key, member]) => `${JSON.stringify(key)}:${print(member)}`)
+    .map(([key, member]) => `${JSON.stringify(key)}:${printExactly(member)}`)
     .join(',')}}`;
 }
