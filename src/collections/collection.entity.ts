@@ -43,10 +43,3 @@ export class Collection {
   @Column({ type: 'timestamptz', precision: 3, nullable: true })
   due_at!: Date | null;
 }
-
-/** The one row tells this installation from others that share a store. */
-@Entity('installation')
-export class Installation {
-  @PrimaryColumn({ type: 'text', collation: 'C', primaryKeyConstraintName: 'installation_pkey' })
-  id!: string;
-}

@@ -6,10 +6,8 @@ import { CurrentCaller } from '../http/caller.guard.js';
 import { Operation } from '../http/operation.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
 import { toCollectionView } from './collection.view.js';
-import { collectionView, type PutCollection, putCollectionBody } from './collections.schemas.js';
+import { collectionView, type PutCollection, putCollectionBody, STORE_DOWN } from './collections.schemas.js';
 import { CollectionsService } from './collections.service.js';
-
-const STORE_DOWN = ['vectors_unavailable', 'vectors_rate_limited', 'vectors_outcome_unknown'];
 
 @ApiTags('Collections')
 @Controller('sessions/:session_id/collection')

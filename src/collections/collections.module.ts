@@ -4,7 +4,7 @@ import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { VectorsModule } from '../vectors/vectors.module.js';
-import { Collection, Installation } from './collection.entity.js';
+import { Collection } from './collection.entity.js';
 import { CollectionsController } from './collections.controller.js';
 import { CollectionsRepository } from './collections.repository.js';
 import { CollectionsService } from './collections.service.js';
@@ -15,7 +15,7 @@ import { ProvisioningService } from './provisioning.service.js';
 /** A session's vector collection, and the points in it. */
 @Module({
   imports: [
-    TypeOrmModule.forFeature([Collection, Installation]),
+    TypeOrmModule.forFeature([Collection]),
     IdempotencyModule,
     JobsModule,
     SessionsModule,

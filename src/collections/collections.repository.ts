@@ -32,15 +32,7 @@ export type NewCollection = Pick<
 
 @Injectable()
 export class CollectionsRepository {
-  private installation?: string;
-
   constructor(private readonly database: Database) {}
-
-  /** What every name of this installation begins with. */
-  async prefix(): Promise<string> {
-    this.installation ??= (await this.database.query<{ id: string }>(INSTALLATION))[0]!.id;
-    return `${this.installation}_`;
-  }
 
   async find(id: string, user: string | null): Promise<Header | null> {
     const [row] = await this.database.query<Header>(FIND, [id, user]);
@@ -116,8 +108,6 @@ export class CollectionsRepository {
     return (await this.database.query(PURGE, [session])).length;
   }
 }
-
-const INSTALLATION = statement('collections.installation', 'select id from installation');
 
 const FIND = statement(
   'collections.find',

@@ -3,6 +3,9 @@ import { sessionCollection } from '../sessions/session-collection.js';
 import { payloadKey } from '../vectors/filter.js';
 import { vectors } from '../vectors/shape.js';
 
+/** What a store that does not do its work answers. */
+export const STORE_DOWN = ['vectors_unavailable', 'vectors_rate_limited', 'vectors_outcome_unknown'];
+
 const indexKind = z.enum(['keyword', 'integer', 'float', 'bool', 'datetime', 'uuid']);
 
 export const putCollectionBody = z

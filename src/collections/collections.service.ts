@@ -10,7 +10,7 @@ import { LOG } from '../http/log.js';
 import { vectorsFor } from '../sessions/session-collection.js';
 import { legalHold } from '../sessions/session-edits.service.js';
 import { SessionsService } from '../sessions/sessions.service.js';
-import { shapeMismatch } from '../vectors/errors.js';
+import { isNoSpace, shapeMismatch } from '../vectors/errors.js';
 import { isSameShape, shapeOf } from '../vectors/shape.js';
 import { type Shape, VECTOR_STORE, type VectorStore } from '../vectors/vector-store.js';
 import type { Collection } from './collection.entity.js';
@@ -118,7 +118,7 @@ export class CollectionsService {
   private async counted(collection: Collection): Promise<Counted> {
     if (collection.state !== 'ready' || !this.isHere(collection)) return { collection, points: null };
     const points = await this.store.count(collection).catch((error: unknown) => {
-      if (isUnavailable(error) || isMissing(error)) return null;
+      if (isUnavailable(error) || isNoSpace(error)) return null;
       throw error;
     });
     return { collection, points };
@@ -157,8 +157,6 @@ function checkIndexes(known: Collection['payload_indexes'], all: Collection['pay
   const detail = `is an index of the kind ${known[changed]} already`;
   throw invalid([{ pointer: `/payload_indexes/${escapePointer(changed)}`, detail }]);
 }
-
-export const isMissing = (error: unknown) => error instanceof DomainError && error.code === 'no_collection';
 
 export function noCollection(kind: 'not-found' | 'conflict'): never {
   throw new DomainError(

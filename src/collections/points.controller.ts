@@ -8,6 +8,7 @@ import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation, type OperationSpec } from '../http/operation.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
 import type { PointId } from '../vectors/point-id.js';
+import { STORE_DOWN } from './collections.schemas.js';
 import {
   anyPointId,
   type DeletePoints,
@@ -28,8 +29,6 @@ import {
   upsertPointsBody,
 } from './points.schemas.js';
 import { PointsService } from './points.service.js';
-
-const STORE_DOWN = ['vectors_unavailable', 'vectors_rate_limited', 'vectors_outcome_unknown'];
 
 const READ = {
   scope: 'collections:read',

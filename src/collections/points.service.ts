@@ -6,6 +6,7 @@ import { jsonBytes } from '../common/json.js';
 import { type Answer, IdempotencyService } from '../idempotency/idempotency.service.js';
 import { LivenessService } from '../sessions/liveness.service.js';
 import { legalHold } from '../sessions/session-edits.service.js';
+import { isNoSpace } from '../vectors/errors.js';
 import type { PointId } from '../vectors/point-id.js';
 import {
   type Found,
@@ -19,7 +20,7 @@ import {
 } from '../vectors/vector-store.js';
 import type { Collection } from './collection.entity.js';
 import { CollectionsRepository, type Header } from './collections.repository.js';
-import { CollectionsService, isMissing, noCollection } from './collections.service.js';
+import { CollectionsService, noCollection } from './collections.service.js';
 
 /** Points of a session's collection. To write some is a sign of life of the session. */
 @Injectable()
@@ -107,7 +108,7 @@ export class PointsService {
     try {
       return await work();
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isNoSpace(error)) throw error;
       await this.collections.restore(collection);
       return work();
     }

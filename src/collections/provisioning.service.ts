@@ -8,6 +8,7 @@ import { LOG } from '../http/log.js';
 import { Sweeps } from '../jobs/sweeps.js';
 import { vectorsFor } from '../sessions/session-collection.js';
 import { SessionsService } from '../sessions/sessions.service.js';
+import { InstallationId } from '../vectors/installation.js';
 import { shapeOf } from '../vectors/shape.js';
 import { type Shape, VECTOR_STORE, type VectorStore } from '../vectors/vector-store.js';
 import type { Collection } from './collection.entity.js';
@@ -27,6 +28,7 @@ export class ProvisioningService implements OnModuleInit {
     private readonly collections: CollectionsRepository,
     private readonly sessions: SessionsService,
     private readonly sweeps: Sweeps,
+    private readonly installation: InstallationId,
     @Inject(VECTOR_STORE) private readonly store: VectorStore,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Logger,
@@ -48,7 +50,7 @@ export class ProvisioningService implements OnModuleInit {
     const made = await this.collections.insert(
       {
         ...{ session_key: session, shape, payload_indexes: indexes },
-        name: `${await this.collections.prefix()}${newId().replaceAll('-', '')}`,
+        name: `${await this.prefix()}${newId().replaceAll('-', '')}`,
         ...{ backend: this.store.backend, direct_writes: this.store.directWrites },
       },
       seconds,
@@ -116,6 +118,11 @@ export class ProvisioningService implements OnModuleInit {
     await this.sessions.noteCollection(session, found && toView(found), []);
   }
 
+  /** What every name begins with. */
+  private async prefix(): Promise<string> {
+    return `${await this.installation.get()}_`;
+  }
+
   private async settleSome(): Promise<boolean> {
     const due = await this.collections.takeDue(this.store.backend, this.store.directWrites, DUE);
     for (const collection of due) {
@@ -133,7 +140,7 @@ export class ProvisioningService implements OnModuleInit {
   /** A row is there before its collection is: what no row knows was left behind by a process that was killed, or by a restored database. */
   private async dropUnknown(): Promise<boolean> {
     let names: string[] = [];
-    for await (const name of this.store.list(await this.collections.prefix())) {
+    for await (const name of this.store.list(await this.prefix())) {
       if (names.push(name) < NAMES) continue;
       await this.dropThoseUnknown(names);
       names = [];

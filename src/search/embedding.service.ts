@@ -10,6 +10,8 @@ import { Sweeps } from '../jobs/sweeps.js';
 import { Facts } from '../memory/facts.js';
 import { History } from '../messages/history.js';
 import { Embedder } from '../models/embedder.js';
+import { isNoSpace } from '../vectors/errors.js';
+import { InstallationId } from '../vectors/installation.js';
 import { DERIVED_STORE, type Point, type Space, type VectorStore } from '../vectors/vector-store.js';
 import { EmbeddingsRepository, type Taken, type Wanted } from './embeddings.repository.js';
 import { textOfEntry, textOfMessage } from './source-text.js';
@@ -34,6 +36,7 @@ export class EmbeddingService implements OnModuleInit {
     private readonly history: History,
     private readonly facts: Facts,
     private readonly sweeps: Sweeps,
+    private readonly installation: InstallationId,
     @Inject(DERIVED_STORE) private readonly store: VectorStore,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Logger,
@@ -51,7 +54,7 @@ export class EmbeddingService implements OnModuleInit {
   /** Where the embeddings of an owner's texts are: of the same model and size only those can be compared. */
   async spaceOf(owner: string, size: number): Promise<Space> {
     const model = createHash('sha256').update(this.embedder.model).digest('hex').slice(0, 8);
-    return space(`${await this.embeddings.prefix()}${model}-${size}_${owner}`);
+    return space(`${await this.installation.get()}e_${model}-${size}_${owner}`);
   }
 
   private async askForSome(): Promise<boolean> {
@@ -224,5 +227,5 @@ const pointOf = (row: Taken): Point => ({
 
 /** Nothing is left to remove. */
 function unlessGone(error: unknown): void {
-  if (!(error instanceof DomainError) || error.code !== 'no_collection') throw error;
+  if (!isNoSpace(error)) throw error;
 }

@@ -69,12 +69,6 @@ export class EmbeddingsRepository {
   async forget(): Promise<void> {
     await this.database.query(FORGET);
   }
-
-  /** What the names of this installation's spaces begin with. */
-  async prefix(): Promise<string> {
-    const [row] = await this.database.query<{ id: string }>(INSTALLATION);
-    return `${row!.id}e_`;
-  }
 }
 
 /** The vectors themselves stay here. */
@@ -184,5 +178,3 @@ const FORGET = statement(
   'embeddings.forget',
   `update text_vectors set version = -1 where state not in ('due', 'gone')`,
 );
-
-const INSTALLATION = statement('embeddings.installation', 'select id from installation');

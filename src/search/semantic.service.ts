@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DomainError, invalid } from '../common/errors.js';
+import { invalid } from '../common/errors.js';
 import { Embedder, notConfigured } from '../models/embedder.js';
+import { isNoSpace } from '../vectors/errors.js';
 import type { Condition } from '../vectors/filter.js';
 import { DERIVED_STORE, type VectorStore } from '../vectors/vector-store.js';
 import { EmbeddingService } from './embedding.service.js';
@@ -64,6 +65,6 @@ const everything = () =>
 
 /** Nothing of this owner is embedded yet. */
 function noneYet(error: unknown): [] {
-  if (error instanceof DomainError && error.code === 'no_collection') return [];
+  if (isNoSpace(error)) return [];
   throw error;
 }

@@ -8,6 +8,10 @@ const RETRY_AFTER = 1;
 export const noSpace = () =>
   new DomainError('not-found', 'no_collection', 'The collection is not there (any more).');
 
+/** Whether that is what an error says. */
+export const isNoSpace = (error: unknown): boolean =>
+  error instanceof DomainError && error.code === 'no_collection';
+
 /** The space has another shape than was asked for. */
 export const shapeMismatch = (shape: Shape, asked: Shape) =>
   new DomainError(

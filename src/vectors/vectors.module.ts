@@ -5,6 +5,8 @@ import { Database } from '../database/database.js';
 import { createPostgresStore } from './backends/postgres/create-postgres-store.js';
 import { PointRow, SpaceRow } from './backends/postgres/space.entity.js';
 import { createQdrantStore } from './backends/qdrant/create-qdrant-store.js';
+import { Installation } from './installation.entity.js';
+import { InstallationId } from './installation.js';
 import { DERIVED_STORE, VECTOR_STORE, type VectorStore } from './vector-store.js';
 
 interface Opened {
@@ -26,8 +28,9 @@ const OPENED = Symbol('OpenedVectorStore');
 
 /** The one backend of the process. */
 @Module({
-  imports: [TypeOrmModule.forFeature([SpaceRow, PointRow])],
+  imports: [TypeOrmModule.forFeature([SpaceRow, PointRow, Installation])],
   providers: [
+    InstallationId,
     {
       provide: OPENED,
       inject: [Database, CONFIG],
@@ -37,7 +40,7 @@ const OPENED = Symbol('OpenedVectorStore');
     { provide: VECTOR_STORE, inject: [OPENED], useFactory: ({ store }: Opened) => store },
     { provide: DERIVED_STORE, inject: [OPENED], useFactory: ({ derived }: Opened) => derived },
   ],
-  exports: [VECTOR_STORE, DERIVED_STORE],
+  exports: [VECTOR_STORE, DERIVED_STORE, InstallationId],
 })
 export class VectorsModule implements OnApplicationShutdown {
   constructor(@Inject(OPENED) private readonly opened: Opened) {}

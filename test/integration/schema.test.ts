@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { DataSource } from 'typeorm';
 import { Member } from '../../src/access/member.entity.js';
-import { Collection, Installation } from '../../src/collections/collection.entity.js';
+import { Collection } from '../../src/collections/collection.entity.js';
 import { StoredSummary } from '../../src/context/summary.entity.js';
 import { dataSourceOptions } from '../../src/database/data-source.js';
 import { migrate } from '../../src/database/migrate.js';
@@ -20,6 +20,7 @@ import { Checkpoint } from '../../src/sessions/checkpoint.entity.js';
 import { Session, SessionDetails } from '../../src/sessions/session.entity.js';
 import { ServiceTotals, SessionTotals } from '../../src/stats/totals.entity.js';
 import { PointRow, SpaceRow } from '../../src/vectors/backends/postgres/space.entity.js';
+import { Installation } from '../../src/vectors/installation.entity.js';
 import { createDatabase, type TestDatabase } from '../setup/database.js';
 
 const entities = [

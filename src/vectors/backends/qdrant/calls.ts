@@ -1,5 +1,5 @@
 import type { QdrantClient, Schemas } from '@qdrant/js-client-rest';
-import { noSpace } from '../../errors.js';
+import { isNoSpace, noSpace } from '../../errors.js';
 import type { Shape } from '../../vector-store.js';
 import type { StoredId } from './exact-json.js';
 import { NotDoneError } from './failures.js';
@@ -47,7 +47,7 @@ export class QdrantCalls {
       );
       return { shape: toShape(config?.params?.vectors), indexed: Object.keys(payload_schema ?? {}) };
     } catch (error) {
-      if ((error as { code?: string }).code === 'no_collection') return null;
+      if (isNoSpace(error)) return null;
       throw error;
     }
   }

@@ -1,4 +1,5 @@
 import { checkPoints, checkQuery } from '../../check-points.js';
+import { isNoSpace } from '../../errors.js';
 import type { Filter } from '../../filter.js';
 import type { PointId } from '../../point-id.js';
 import type {
@@ -58,8 +59,7 @@ export class QdrantStore implements VectorStore {
       await this.layout.confirm(space);
     } catch (error) {
       // dropped before or meanwhile: what was written would belong to nobody
-      const isGone = (error as { code?: string }).code === 'no_collection';
-      if (isGone) await this.calls.delete(place.collection, { filter: place.within({}) });
+      if (isNoSpace(error)) await this.calls.delete(place.collection, { filter: place.within({}) });
       throw error;
     }
   }

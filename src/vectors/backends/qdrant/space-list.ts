@@ -1,5 +1,5 @@
 import { derivedId } from '../../../common/ids.js';
-import { shapeMismatch } from '../../errors.js';
+import { isNoSpace, shapeMismatch } from '../../errors.js';
 import type { Shape, Space } from '../../vector-store.js';
 import type { QdrantCalls, StoredPoint } from './calls.js';
 import { prefixOf } from './names.js';
@@ -88,6 +88,6 @@ export class SpaceList {
 
 /** Without the collection nothing is on the list. */
 function orNothing<T>(error: unknown, nothing: T): T {
-  if ((error as { code?: string }).code === 'no_collection') return nothing;
+  if (isNoSpace(error)) return nothing;
   throw error;
 }
