@@ -14,6 +14,7 @@ export const ITS_OWN = 10;
 export interface Header extends Seen {
   key: number;
   id: string;
+  busy_job: string | null;
   legal_hold: boolean;
   configuration: JsonObject;
   collection: Collection | null;
@@ -111,7 +112,7 @@ export class CollectionsRepository {
 
 const FIND = statement(
   'collections.find',
-  `select s.key, s.id, s.legal_hold, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role, d.configuration, to_json(c) as collection
+  `select s.key, s.id, s.busy_job, s.legal_hold, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role, d.configuration, to_json(c) as collection
    from sessions s
      join session_details d on d.key = s.key
      left join collections c on c.session_key = s.key and c.state <> 'dropping'

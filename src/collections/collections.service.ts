@@ -7,6 +7,7 @@ import { escapePointer } from '../common/json.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { LOG } from '../http/log.js';
+import { checkFree } from '../sessions/lifecycle.js';
 import { vectorsFor } from '../sessions/session-collection.js';
 import { legalHold } from '../sessions/session-edits.service.js';
 import { SessionsService } from '../sessions/sessions.service.js';
@@ -45,7 +46,9 @@ export class CollectionsService {
   async put(id: string, { vectors, payload_indexes = {} }: PutCollection, caller: Caller) {
     const shape = shapeOf(vectors);
     const { collection, isNew } = await this.database.run(async () => {
-      const { key } = await this.sessions.lock(id, caller, 'manage');
+      const session = await this.sessions.lock(id, caller, 'manage');
+      checkFree(session);
+      const { key } = session;
       const made = await this.provisioning.want(key, shape, payload_indexes);
       if (made) return { collection: made, isNew: true };
       return { collection: this.here((await this.collections.findOf(key))!), isNew: false };
@@ -59,9 +62,11 @@ export class CollectionsService {
   /** @throws DomainError `no_collection`, `legal_hold` */
   async delete(id: string, caller: Caller): Promise<void> {
     const dropped = await this.database.run(async () => {
-      const { key, legal_hold } = await this.sessions.lock(id, caller, 'manage');
+      const session = await this.sessions.lock(id, caller, 'manage');
+      const { key, legal_hold } = session;
       const found = (await this.collections.findOf(key)) ?? noCollection('not-found');
       if (legal_hold) throw legalHold();
+      checkFree(session);
       await this.collections.letGo(found.name);
       const gone = { type: 'collection.deleted', payload: { name: found.name } };
       await this.sessions.noteCollection(key, null, [gone]);

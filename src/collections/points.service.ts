@@ -4,6 +4,7 @@ import type { Caller } from '../common/caller.js';
 import { DomainError } from '../common/errors.js';
 import { jsonBytes } from '../common/json.js';
 import { type Answer, IdempotencyService } from '../idempotency/idempotency.service.js';
+import { checkFree } from '../sessions/lifecycle.js';
 import { LivenessService } from '../sessions/liveness.service.js';
 import { legalHold } from '../sessions/session-edits.service.js';
 import { isNoSpace } from '../vectors/errors.js';
@@ -33,12 +34,12 @@ export class PointsService {
     @Inject(VECTOR_STORE) private readonly store: VectorStore,
   ) {}
 
-  /** @throws DomainError `no_collection`, `invalid_point`, `session_not_open`, and what the store says */
+  /** @throws DomainError `no_collection`, `invalid_point`, `session_not_open`, `session_busy`, and what the store says */
   async upsert(id: string, points: Point[], caller: Caller): Promise<number> {
-    await this.liveness.heartbeat(id, caller);
-    const header = await this.header(id, caller, 'work');
+    const header = await this.open(await this.header(id, caller, 'work'), caller);
     const collection = (await this.collections.ready(header, true)) ?? noCollection('conflict');
     await this.there(collection, () => this.store.upsert(collection, points));
+    await this.stillOpen(id, caller);
     return points.length;
   }
 
@@ -49,15 +50,16 @@ export class PointsService {
     caller: Caller,
     key: string | null,
   ): Promise<Answer<number>> {
-    await this.liveness.heartbeat(id, caller);
     const header = await this.header(id, caller, 'work');
     const request = { key, caller, route: `POST points/delete ${header.key}`, body: selection };
     const replay = async ([deleted]: number[]) => deleted!;
     const earlier = await this.idempotency.replayed(request, replay);
     if (earlier) return earlier;
+    await this.open(header, caller);
     if (header.legal_hold) throw legalHold();
     const collection = await this.existing(header);
     const deleted = await this.there(collection, () => this.store.delete(collection, selection));
+    await this.stillOpen(id, caller);
     return this.idempotency.once(
       request,
       async () => ({ status: 200, ids: [deleted], value: deleted }),
@@ -89,6 +91,19 @@ export class PointsService {
     const what = { payload: true, vectors: true };
     const [found] = await this.there(collection, () => this.store.retrieve(collection, [point], what));
     return found ?? notFound();
+  }
+
+  /** A session that takes points; one that recovers by itself does so. */
+  private async open(header: Header, caller: Caller): Promise<Header> {
+    checkFree(header);
+    if (header.status !== 'active' && header.status !== 'paused')
+      await this.liveness.heartbeat(header.id, caller);
+    return header;
+  }
+
+  /** The sign of life; a merge that began before this may have missed what was written, so nobody is told that it is kept. */
+  private async stillOpen(id: string, caller: Caller): Promise<void> {
+    checkFree(await this.liveness.heartbeat(id, caller));
   }
 
   private async readable(id: string, caller: Caller): Promise<Collection> {

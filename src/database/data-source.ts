@@ -13,6 +13,7 @@ import { Jobs1764460800000 } from '../../migrations/1764460800000-jobs.js';
 import { Collections1764547200000 } from '../../migrations/1764547200000-collections.js';
 import { Embeddings1764633600000 } from '../../migrations/1764633600000-embeddings.js';
 import { ModelSummaries1764720000000 } from '../../migrations/1764720000000-model-summaries.js';
+import { BusySessions1764806400000 } from '../../migrations/1764806400000-busy-sessions.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -50,6 +51,7 @@ const MIGRATIONS = [
   Collections1764547200000,
   Embeddings1764633600000,
   ModelSummaries1764720000000,
+  BusySessions1764806400000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

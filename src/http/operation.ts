@@ -77,6 +77,7 @@ function sharedRefusals(spec: OperationSpec): Record<number, string[]> {
     503: ['database_unavailable', 'shutting_down'],
   };
   if (spec.permission) codes[404] = ['session_not_found', 'session_deleted'];
+  if (spec.permission && spec.permission !== 'read' && mayHaveBody) codes[409] = ['session_busy'];
   if (spec.versioned === 'write') codes[412] = ['version_mismatch'];
   if (mayHaveBody) {
     codes[413] = ['body_too_large', ...(spec.body ? ['too_large'] : [])];

@@ -2,14 +2,16 @@ import type { Json, JsonObject } from '../common/json.js';
 import type { Database } from '../database/database.js';
 import type { Job } from './job.entity.js';
 import { type Progress, type Reached, type RunningJob, Unwound } from './job-handler.js';
-import type { LeasesRepository } from './leases.repository.js';
+import { LEASE_SECONDS, type LeasesRepository } from './leases.repository.js';
 
 /** A job while this process has it. */
 export class ClaimedJob implements RunningJob {
   private readonly controller = new AbortController();
   private isStopping = false;
   /** its row is held, or waited for: a sign of life would only wait too, and take a connection */
-  private isHeld = false;
+  private isFenced = false;
+  private isRenewing = false;
+  private renewedAt = performance.now();
   private reached: Json;
 
   constructor(
@@ -43,35 +45,39 @@ export class ClaimedJob implements RunningJob {
 
   async step(cursor: Json, progress: Progress = {}): Promise<void> {
     this.signal.throwIfAborted();
-    if (!(await this.leases.step(this.row, cursor, progress))) throw await this.whyNot();
-    this.reached = cursor;
-    if (this.isStopping) throw new Unwound('stopping');
+    if (!(await this.leases.step(this.row, cursor, progress, false))) throw await this.whyNot();
+    this.hasReached(cursor);
   }
 
   async fence(work: () => Promise<Reached>): Promise<void> {
     this.signal.throwIfAborted();
-    this.isHeld = true;
+    this.isFenced = true;
     try {
-      this.reached = await this.database.run(async () => {
+      const reached = await this.database.run(async () => {
         if (!(await this.leases.hold(this.row))) throw await this.whyNot();
-        const { cursor, progress = {} } = await work();
-        await this.leases.step(this.row, cursor, progress);
+        const { cursor, progress = {}, isCommitted = false } = await work();
+        await this.leases.step(this.row, cursor, progress, isCommitted);
         return cursor;
       });
+      this.hasReached(reached);
     } finally {
-      this.isHeld = false;
+      this.isFenced = false;
     }
-    if (this.isStopping) throw new Unwound('stopping');
   }
 
-  /** A sign of life; what waits for the signal learns that the job is not wanted here any more. */
+  /** A sign of life; what waits for the signal learns that the job is not wanted here any more, or that nobody can be told that it lives. */
   async renew(): Promise<void> {
-    if (this.isHeld) return;
-    this.isHeld = true;
-    const lease = await this.leases.renew(this.row).finally(() => {
-      this.isHeld = false;
-    });
-    if (lease === null || lease.cancel_requested) this.abort(lease === null ? 'lost' : 'cancelled');
+    if (this.isFenced || this.isRenewing) return;
+    this.isRenewing = true;
+    try {
+      const job = await this.leases.renew(this.row);
+      this.renewedAt = performance.now();
+      if (job === null || job.cancel_requested) this.abort(job === null ? 'lost' : 'cancelled');
+    } catch {
+      if (performance.now() - this.renewedAt > LEASE_SECONDS * 1000) this.abort('lost');
+    } finally {
+      this.isRenewing = false;
+    }
   }
 
   /** The next step is the last one here. */
@@ -81,6 +87,12 @@ export class ClaimedJob implements RunningJob {
 
   abort(why: Unwound['why']): void {
     this.controller.abort(new Unwound(why));
+  }
+
+  private hasReached(cursor: Json): void {
+    this.reached = cursor;
+    this.renewedAt = performance.now();
+    if (this.isStopping) throw new Unwound('stopping');
   }
 
   private async whyNot(): Promise<Unwound> {

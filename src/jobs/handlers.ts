@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { StartupError } from '../common/startup-error.js';
+import type { Job } from './job.entity.js';
 import { type Handler, kindHandledBy } from './job-handler.js';
 import { KINDS, type Kinds } from './kinds.js';
 
@@ -26,6 +27,11 @@ export class Handlers implements OnApplicationBootstrap {
 
   get(kind: string): Handler {
     return this.byKind.get(kind)!;
+  }
+
+  /** Within the transaction in which it ended: what it held is free again, unless it succeeded. */
+  async settle(job: Job): Promise<void> {
+    if (job.state === 'failed' || job.state === 'cancelled') await this.byKind.get(job.kind)?.abandon?.(job);
   }
 
   private add(kind: string, handler: Handler): void {

@@ -14,6 +14,8 @@ export interface Progress {
 export interface Reached {
   cursor: Json;
   progress?: Progress;
+  /** its effect is there: it cannot be cancelled any more */
+  isCommitted?: boolean;
 }
 
 /** A job, as its handler sees it. */
@@ -44,6 +46,13 @@ export interface RunningJob {
   fence(work: () => Promise<Reached>): Promise<void>;
 }
 
+/** A job that failed for good or was cancelled, as its last step left it. */
+export interface EndedJob {
+  readonly job_id: string;
+  readonly session_ids: readonly string[];
+  readonly cursor: Json;
+}
+
 /** Does the jobs of a kind. It may be ended at any moment and called again: it goes on from `job.cursor`. */
 export interface Handler {
   /**
@@ -51,6 +60,12 @@ export interface Handler {
    * @throws DomainError of another kind than `unavailable`: the job fails with its code; anything else is tried again
    */
   run(job: RunningJob): Promise<Json>;
+
+  /**
+   * Gives back what the job holds, in the transaction in which it ends without success; calls nothing but the database.
+   * It may be tried again afterwards: `run` finds out what is still there.
+   */
+  abandon?(job: EndedJob): Promise<void>;
 }
 
 const HANDLES = Symbol('handles');

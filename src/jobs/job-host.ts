@@ -78,8 +78,7 @@ export class JobHost implements OnApplicationBootstrap, BeforeApplicationShutdow
 
   /** The rows are looked at again and again: the queue only makes it sooner. */
   private start(): void {
-    if (this.names.length === 0 && this.config.REDIS_URL === undefined) return;
-    if (this.config.ROLE === 'api' || this.names.length === 0) {
+    if (this.config.ROLE === 'api') {
       this.queue.open(null);
       return;
     }
@@ -111,13 +110,27 @@ export class JobHost implements OnApplicationBootstrap, BeforeApplicationShutdow
   }
 
   private look(): void {
-    this.leases
-      .bury()
-      .then((ended) => {
-        for (const job of ended) this.log.error(job, 'a job ended with its worker');
-      })
-      .catch((err: unknown) => this.log.warn({ err }, 'jobs that lost their worker are left for later'));
+    this.bury().catch((err: unknown) =>
+      this.log.warn({ err }, 'jobs that lost their worker are left for later'),
+    );
     this.next();
+  }
+
+  private async bury(): Promise<void> {
+    for (;;) {
+      const job = await this.end(() => this.leases.bury());
+      if (!job) return;
+      this.log.error(told(job), 'a job ended with its worker');
+    }
+  }
+
+  /** What it held is given back with it. */
+  private end(write: () => Promise<Job | null>): Promise<Job | null> {
+    return this.database.run(async () => {
+      const job = await write();
+      if (job) await this.handlers.settle(job);
+      return job;
+    });
   }
 
   private letGo(): void {
@@ -129,7 +142,7 @@ export class JobHost implements OnApplicationBootstrap, BeforeApplicationShutdow
     // a shutdown may have begun while it was being taken
     if (this.isStopping) job.stopAtNextStep();
     this.running.add(job);
-    const heartbeat = setInterval(() => void job.renew().catch(() => undefined), HEARTBEAT_MS);
+    const heartbeat = setInterval(() => void job.renew(), HEARTBEAT_MS);
     try {
       await this.attempt(job);
     } catch (err) {
@@ -158,8 +171,9 @@ export class JobHost implements OnApplicationBootstrap, BeforeApplicationShutdow
 
   private async unwind(row: Job, why: Unwound['why']): Promise<void> {
     attempts.inc({ kind: row.kind, outcome: why });
-    if (why === 'cancelled') await this.leases.cancel(row);
-    if (why === 'stopping' && (await this.leases.release(row))) await this.queue.tell(row.job_id);
+    if (why === 'cancelled') await this.end(() => this.leases.cancel(row));
+    if (why === 'stopping' && (await this.end(() => this.leases.release(row))))
+      await this.queue.tell(row.job_id);
     if (why === 'lost') this.log.warn(told(row), 'a job was taken for lost, and by another worker');
   }
 
@@ -171,7 +185,7 @@ export class JobHost implements OnApplicationBootstrap, BeforeApplicationShutdow
     const retryAfter = isFinal ? null : backOff(row.failures);
     if (refusal) this.log.info({ code: refusal.code, retryAfter, ...told(row) }, 'a job failed');
     else this.log.error({ err: error, retryAfter, ...told(row) }, 'a job failed');
-    await this.leases.fail(row, refusal?.code ?? 'internal', detail, retryAfter);
+    await this.end(() => this.leases.fail(row, refusal?.code ?? 'internal', detail, retryAfter));
   }
 }
 

@@ -85,6 +85,10 @@ export class Job {
   @Column('boolean')
   cancel_requested!: boolean;
 
+  /** its effect is there: what is left to do is done, and not cancelled any more */
+  @Column({ type: 'boolean', default: false })
+  committed!: boolean;
+
   @Column({ type: 'timestamptz', precision: 3 })
   created_at!: Date;
 

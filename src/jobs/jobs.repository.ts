@@ -65,7 +65,7 @@ export class JobsRepository {
     return (await this.database.query(FORGET, [days, limit])).length;
   }
 
-  /** One that is queued is cancelled, one that runs is asked to stop; null: it is over. */
+  /** One that is queued is cancelled, one that runs is asked to stop; null: it is over, or past the point where it could be. */
   async cancel(key: number): Promise<Job | null> {
     const [row] = await this.database.query<Job>(CANCEL, [key]);
     return row ?? null;
@@ -123,7 +123,7 @@ const CANCEL = statement(
      state = case state when 'queued' then 'cancelled' else state end,
      due_at = case state when 'queued' then null else due_at end,
      finished_at = case state when 'queued' then now() end
-   where key = $1 and due_at is not null
+   where key = $1 and due_at is not null and not committed
    returning *`,
 );
 

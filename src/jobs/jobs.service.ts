@@ -7,6 +7,7 @@ import type { Counted } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { violates } from '../database/failures.js';
 import { type Answer, IdempotencyService } from '../idempotency/idempotency.service.js';
+import { Handlers } from './handlers.js';
 import type { Job, JobState } from './job.entity.js';
 import { JobQueue } from './job-queue.js';
 import { JobsRepository } from './jobs.repository.js';
@@ -33,6 +34,7 @@ export class JobsService {
     private readonly jobs: JobsRepository,
     private readonly queue: JobQueue,
     private readonly idempotency: IdempotencyService,
+    private readonly handlers: Handlers,
     @Inject(KINDS) private readonly kinds: Kinds,
   ) {}
 
@@ -73,7 +75,8 @@ export class JobsService {
   cancel(id: string, caller: Caller, key: string | null): Promise<Answer<Job>> {
     return this.change('cancel', id, caller, key, async (job) => {
       const cancelled = await this.jobs.cancel(job.key);
-      if (!cancelled) throw conflict('job_finished', `It has ${job.state} already.`);
+      if (!cancelled) throw conflict('job_finished', 'Its effect is there already.');
+      await this.handlers.settle(cancelled);
       return cancelled;
     });
   }

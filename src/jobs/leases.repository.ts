@@ -24,46 +24,55 @@ export class LeasesRepository {
     return row ?? null;
   }
 
-  /** Ends jobs that lost their worker and are not to be tried again. */
-  bury(): Promise<Pick<Job, 'job_id' | 'kind' | 'state'>[]> {
-    return this.database.query(BURY);
-  }
-
-  /** Whether it is still ours and wanted; holds the row until the transaction ends. */
-  hold(lease: Lease): Promise<boolean> {
-    return this.write(HOLD, lease);
-  }
-
-  step(lease: Lease, cursor: Json, { phase, done, total }: Progress): Promise<boolean> {
-    return this.write(STEP, lease, [jsonb(cursor), phase ?? null, done ?? null, total ?? null]);
-  }
-
-  /** A sign of life; null: not ours any more. */
-  async renew({ key, attempts }: Lease): Promise<{ cancel_requested: boolean } | null> {
-    const [row] = await this.database.query<{ cancel_requested: boolean }>(RENEW, [key, attempts]);
+  /** Ends a job that lost its worker and is not to be tried again; null: there is none. */
+  async bury(): Promise<Job | null> {
+    const [row] = await this.database.query<Job>(BURY);
     return row ?? null;
   }
 
-  succeed(lease: Lease, result: Json): Promise<boolean> {
+  /** Whether it is still ours and wanted; holds the row until the transaction ends. */
+  async hold(lease: Lease): Promise<boolean> {
+    return (await this.write(HOLD, lease)) !== null;
+  }
+
+  async step(
+    lease: Lease,
+    cursor: Json,
+    { phase, done, total }: Progress,
+    isCommitted: boolean,
+  ): Promise<boolean> {
+    const values = [jsonb(cursor), phase ?? null, done ?? null, total ?? null, isCommitted];
+    return (await this.write(STEP, lease, values)) !== null;
+  }
+
+  /** A sign of life; null: not ours any more. */
+  renew(lease: Lease): Promise<Job | null> {
+    return this.write(RENEW, lease);
+  }
+
+  // each answers the job as it is now; null: not ours any more
+
+  succeed(lease: Lease, result: Json): Promise<Job | null> {
     return this.write(SUCCEED, lease, [jsonb(result)]);
   }
 
   /** To be tried again after so many seconds; null: it is dead. */
-  fail(lease: Lease, code: string, detail: string, retryAfter: number | null): Promise<boolean> {
+  fail(lease: Lease, code: string, detail: string, retryAfter: number | null): Promise<Job | null> {
     return this.write(FAIL, lease, [code, detail, retryAfter]);
   }
 
-  cancel(lease: Lease): Promise<boolean> {
+  cancel(lease: Lease): Promise<Job | null> {
     return this.write(CANCEL, lease);
   }
 
   /** Lets another take it at once. */
-  release(lease: Lease): Promise<boolean> {
+  release(lease: Lease): Promise<Job | null> {
     return this.write(RELEASE, lease);
   }
 
-  private async write(sql: Statement, { key, attempts }: Lease, values: unknown[] = []): Promise<boolean> {
-    return (await this.database.query(sql, [key, attempts, ...values])).length > 0;
+  private async write(sql: Statement, { key, attempts }: Lease, values: unknown[] = []): Promise<Job | null> {
+    const [row] = await this.database.query<Job>(sql, [key, attempts, ...values]);
+    return row ?? null;
   }
 }
 
@@ -91,29 +100,26 @@ const BURY = statement(
      error_code = case when cancel_requested then error_code else 'worker_lost' end,
      error_detail = case when cancel_requested then error_detail else 'The process that ran it ended.' end,
      due_at = null, finished_at = now()
-   where key in (select key from jobs where due_at <= now() and ${IS_LOST} limit 100 for update skip locked)
-   returning job_id, kind, state`,
+   where key in (select key from jobs where due_at <= now() and ${IS_LOST} limit 1 for update skip locked)
+   returning *`,
 );
 
-const HOLD = statement('jobs.hold', `select 1 from jobs where ${MINE} and not cancel_requested for update`);
+const HOLD = statement('jobs.hold', `select * from jobs where ${MINE} and not cancel_requested for update`);
 
 const STEP = statement(
   'jobs.step',
   `update jobs set cursor = $3::jsonb, phase = coalesce($4, phase), done = coalesce($5::bigint, done),
-     total = coalesce($6::bigint, total), due_at = ${LEASE_END}
+     total = coalesce($6::bigint, total), committed = committed or $7, due_at = ${LEASE_END}
    where ${MINE} and not cancel_requested
-   returning 1`,
+   returning *`,
 );
 
-const RENEW = statement(
-  'jobs.renew',
-  `update jobs set due_at = ${LEASE_END} where ${MINE} returning cancel_requested`,
-);
+const RENEW = statement('jobs.renew', `update jobs set due_at = ${LEASE_END} where ${MINE} returning *`);
 
 const SUCCEED = statement(
   'jobs.succeed',
   `update jobs set state = 'succeeded', result = $3::jsonb, error_code = null, error_detail = null, due_at = null, finished_at = now()
-   where ${MINE} returning 1`,
+   where ${MINE} returning *`,
 );
 
 const FAIL = statement(
@@ -122,17 +128,17 @@ const FAIL = statement(
      state = case when cancel_requested then 'cancelled' when $5::float8 is null then 'failed' else 'queued' end,
      due_at = case when not cancel_requested then now() + make_interval(secs => $5) end,
      finished_at = case when cancel_requested or $5 is null then now() end
-   where ${MINE} returning 1`,
+   where ${MINE} returning *`,
 );
 
 const CANCEL = statement(
   'jobs.cancelRunning',
-  `update jobs set state = 'cancelled', due_at = null, finished_at = now() where ${MINE} returning 1`,
+  `update jobs set state = 'cancelled', due_at = null, finished_at = now() where ${MINE} returning *`,
 );
 
 const RELEASE = statement(
   'jobs.release',
   `update jobs set state = case when cancel_requested then 'cancelled' else 'queued' end,
      due_at = case when not cancel_requested then now() end, finished_at = case when cancel_requested then now() end
-   where ${MINE} returning 1`,
+   where ${MINE} returning *`,
 );

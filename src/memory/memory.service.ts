@@ -7,6 +7,7 @@ import type { Json } from '../common/json.js';
 import { type Allowed, checkVersion } from '../common/version.js';
 import { Database } from '../database/database.js';
 import { type Answer, IdempotencyService } from '../idempotency/idempotency.service.js';
+import { checkFree } from '../sessions/lifecycle.js';
 import type { MemoryEntry } from './memory.entity.js';
 import { type ListRequest, MemoryRepository, type Name, type Place } from './memory.repository.js';
 import type { AddMemory, PatchMemory, SaveMemory } from './memory.schemas.js';
@@ -128,6 +129,7 @@ export class MemoryService {
       const batch = await this.database.run(async () => {
         const space = await lock();
         if (owner !== undefined && space.userId !== owner) return { live: 0, isMore: false };
+        checkFree(space);
         const some = await this.writes.deleteSome(space.key);
         if (some.live > 0) await this.spaces.tell(space, 'memory.deleted', { entries: some.live });
         return some;
@@ -152,6 +154,7 @@ export class MemoryService {
     written: Written,
     caller: Caller,
   ): Promise<MemoryRow> {
+    checkFree(space);
     if (space.entries >= MOST && (await this.writes.deleteExpired(space.key)) === 0) throw full();
     const memoryId = newId();
     const entry = await this.writes.insert(space.key, { name, memoryId, createdBy: caller.userId }, written);
@@ -161,10 +164,12 @@ export class MemoryService {
   /** Nothing is written where nothing changes. */
   private async change(space: Space, held: HeldEntry, written: Written): Promise<MemoryRow> {
     if (isUnchanged(held, written)) return this.seen(space, held);
+    checkFree(space);
     return this.saved(space, await this.writes.update(held.key, written));
   }
 
   private async remove(space: Space, { key }: MemoryEntry): Promise<void> {
+    checkFree(space);
     await this.writes.deleteOne(space.key, key);
     space.entries--;
   }

@@ -12,6 +12,8 @@ export interface Space extends MemorySpace {
   scope: Place['scope'];
   userId: string | null;
   sessionId: string | null;
+  /** of the session: nothing may be changed meanwhile */
+  busy_job: string | null;
 }
 
 /** Holds the memory of a user or of a session: first its owner's row, then its own, so that changes follow one another. */
@@ -27,11 +29,12 @@ export class SpacesService {
   async lock({ scope, id }: Place, caller: Caller, deletedToo = false): Promise<Space> {
     if (scope === 'user') {
       const space = await this.writes.lockSpace(await this.users.lock(id));
-      return { ...space, scope, userId: id, sessionId: null };
+      return { ...space, scope, userId: id, sessionId: null, busy_job: null };
     }
     const session = await this.sessions.lock(id, caller, 'work', deletedToo);
     const space = await this.writes.lockSpace(session.key);
-    return { ...space, scope, userId: session.user_id, sessionId: session.id };
+    const { user_id: userId, id: sessionId, busy_job } = session;
+    return { ...space, scope, userId, sessionId, busy_job };
   }
 
   /** Writes an event of the user, or of the session. */

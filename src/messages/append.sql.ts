@@ -57,6 +57,7 @@ function append(parts: AppendParts) {
          ${numberEvents('s', parts.title ? 'case when s.title_seq is null then 2 else 1 end' : '1')}
        where s.id = $1
          and s.purged_at is null
+         and s.busy_job is null
          and ${isOpen('s')}
          and (${roleIn('s', '$2')}) = any($3::text[])
          and ($4::bigint is null or s.message_count = $4)
@@ -111,7 +112,7 @@ export const appendStatement = ({ title, calls }: AppendParts) =>
  */
 export const EXPLAIN_APPEND = statement(
   'messages.explainAppend',
-  `select s.key, s.message_count, ${statusOf('s')} as status, ${isRecoverable('s')} as is_recoverable,
+  `select s.key, s.message_count, s.busy_job, ${statusOf('s')} as status, ${isRecoverable('s')} as is_recoverable,
      ${roleIn('s', '$2')} as role,
      (select coalesce(json_agg(json_build_object('message_id', k.message_id, 'same', k.same)), '[]') from (
         select stored.message_id, case

@@ -4,6 +4,7 @@ import { DomainError, invalid } from '../common/errors.js';
 import { checkSize, type JsonObject, jsonBytes, mergePatch } from '../common/json.js';
 import { Database } from '../database/database.js';
 import { isOutOfRange } from '../database/failures.js';
+import { checkFree } from '../sessions/lifecycle.js';
 import { legalHold } from '../sessions/session-edits.service.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import type { StoredMessage } from './message.entity.js';
@@ -28,6 +29,7 @@ export class MessageEditsService {
   patch(id: string, messageId: string, input: PatchMessage, caller: Caller): Promise<StoredMessage> {
     return this.database.run(async () => {
       const { session, message } = await this.lock(id, messageId, caller);
+      checkFree(session);
       if (message.redacted_at)
         throw new DomainError('conflict', 'message_redacted', 'The message is redacted.');
       const metadata = mergePatch(message.metadata, input.metadata ?? {}) as JsonObject;
@@ -54,6 +56,7 @@ export class MessageEditsService {
       if (session.legal_hold) throw legalHold();
       const copies = await this.edits.countCopies(session.id, message.message_id);
       if (message.redacted_at) return { message, copies };
+      checkFree(session);
       const { seq, message_id } = message;
       const redacted = { type: 'message.redacted', payload: { seq, message_id } };
       const { agent_id, status } = session;

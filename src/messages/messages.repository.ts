@@ -18,6 +18,7 @@ export interface Explanation {
   key: number;
   role: Role | null;
   status: string;
+  busy_job: string | null;
   /** crashed by silence, and the next write may recover it */
   is_recoverable: boolean;
   message_count: number;

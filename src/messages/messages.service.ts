@@ -4,6 +4,7 @@ import type { Caller } from '../common/caller.js';
 import { DomainError, invalid, unavailable } from '../common/errors.js';
 import { isOutOfRange, violates } from '../database/failures.js';
 import { keyReused } from '../idempotency/idempotency.service.js';
+import { checkFree } from '../sessions/lifecycle.js';
 import { LivenessService, sessionNotOpen } from '../sessions/liveness.service.js';
 import type { StoredMessage } from './message.entity.js';
 import { type Appended, type Explanation, MessagesRepository, type Range } from './messages.repository.js';
@@ -42,7 +43,7 @@ export class MessagesService {
   /**
    * Appends all messages or none. Access is checked first, a replay recognised second, state and `expectedSeq` last.
    * @throws DomainError `session_not_found`, `session_deleted`, `forbidden`, `message_id_conflict`, `key_reused`,
-   *   `session_not_open`, `seq_moved`, `unknown_tool_call`, `tool_call_answered`, `too_large`
+   *   `session_busy`, `session_not_open`, `seq_moved`, `unknown_tool_call`, `tool_call_answered`, `too_large`
    */
   async append(
     id: string,
@@ -124,7 +125,9 @@ function checkReplay(append: PreparedAppend, { known }: Explanation): void {
   });
 }
 
-function checkState({ expectedSeq }: PreparedAppend, { status, message_count }: Explanation): void {
+function checkState({ expectedSeq }: PreparedAppend, explanation: Explanation): void {
+  const { status, message_count } = explanation;
+  checkFree(explanation);
   if (status !== 'active' && status !== 'paused') throw sessionNotOpen(status);
   if (expectedSeq !== null && expectedSeq !== message_count) {
     throw new DomainError('conflict', 'seq_moved', `The last seq is ${message_count}.`, {

@@ -28,6 +28,23 @@ export function checkRecoverable(from: Status): void {
   throw refusal(from, `A session that is ${from} has not crashed.`);
 }
 
+/**
+ * Before anything of a session is changed but its activity.
+ * @throws DomainError `session_busy` while a job reads it
+ */
+export function checkFree({ busy_job }: { busy_job: string | null }): void {
+  if (busy_job === null) return;
+  throw new DomainError(
+    'conflict',
+    'session_busy',
+    'A merge or a split reads the session: try again when it has ended.',
+    {
+      retryAfter: 5,
+      extra: { job_id: busy_job },
+    },
+  );
+}
+
 const refusal = (from: Status, detail: string) =>
   new DomainError('conflict', 'invalid_transition', detail, {
     extra: { session_status: from, allowed: NEXT[from] },

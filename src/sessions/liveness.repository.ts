@@ -7,7 +7,7 @@ import { isOpen, renewActivity, statusOf } from './session.sql.js';
 import type { SessionRow } from './session.view.js';
 
 /** What a heartbeat answers. */
-export type Alive = Pick<SessionRow, 'id' | 'status' | 'last_activity_at' | 'expires_at'>;
+export type Alive = Pick<SessionRow, 'id' | 'status' | 'busy_job' | 'last_activity_at' | 'expires_at'>;
 
 @Injectable()
 export class LivenessRepository {
@@ -24,5 +24,5 @@ const BEAT = statement(
   'sessions.beat',
   `update sessions s set recoveries = 0, ${renewActivity('s')}
    where s.id = $1 and s.purged_at is null and ${isOpen('s')} and (${roleIn('s', '$2')}) = any($3::text[])
-   returning s.id, ${statusOf('s')} as status, s.last_activity_at, s.expires_at`,
+   returning s.id, ${statusOf('s')} as status, s.busy_job, s.last_activity_at, s.expires_at`,
 );

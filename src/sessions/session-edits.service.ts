@@ -11,7 +11,7 @@ import { type Answer, type Effect, IdempotencyService } from '../idempotency/ide
 import { CheckpointsRepository, type StoredCheckpoint } from './checkpoints.repository.js';
 import type { NewCheckpoint } from './checkpoints.schemas.js';
 import { eventsOf, type Plan, permissionFor, planCheckpoint, planEdit, planStatus } from './edit.js';
-import { checkRecoverable, type Status } from './lifecycle.js';
+import { checkFree, checkRecoverable, type Status } from './lifecycle.js';
 import { LivenessRepository } from './liveness.repository.js';
 import type { SessionRow } from './session.view.js';
 import { NOW, SessionsRepository } from './sessions.repository.js';
@@ -146,6 +146,7 @@ export class SessionEditsService {
   private async lockToDelete(id: string, caller: Caller): Promise<SessionRow> {
     const row = verify(await this.sessions.lock(id, caller.userId), 'own', true);
     if (row.legal_hold) throw legalHold();
+    checkFree(row);
     return row;
   }
 

@@ -62,9 +62,13 @@ export class Session {
   @Column({ type: 'text', nullable: true })
   deleted_reason!: string | null;
 
-  /** deleted for good: gone for every reader, its rows are being removed */
+  /** deleted for good: gone for every reader, its rows are being removed; in the future: it is being made, and nobody sees it yet */
   @Column({ type: 'timestamptz', ...optionalTime })
   purged_at!: Date | null;
+
+  /** the job that reads it: until that ends nothing of it changes */
+  @Column('uuid', { nullable: true })
+  busy_job!: string | null;
 
   @Column('boolean')
   legal_hold!: boolean;

@@ -6,14 +6,14 @@ export type Clock = 'now()' | 'clock_timestamp()' | 'at.now';
 
 /**
  * SQL for: an active session was silent for longer than its heartbeat time-out, and that before its time ran out.
- * `overdue_at` is null but for active sessions with such a time-out.
+ * `overdue_at` is null but for active sessions with such a time-out. Time waits for a job that reads the session.
  */
 const overdue = (s: string, clock: Clock) =>
-  `coalesce(${s}.overdue_at <= ${clock} and (${s}.legal_hold or ${s}.expires_at is null or ${s}.overdue_at < ${s}.expires_at), false)`;
+  `(coalesce(${s}.overdue_at <= ${clock} and (${s}.legal_hold or ${s}.expires_at is null or ${s}.overdue_at < ${s}.expires_at), false) and ${s}.busy_job is null)`;
 
 /** SQL for: the time of this session has run out. `expires_at` is null where nothing expires. */
 const expired = (s: string, clock: Clock) =>
-  `coalesce(${s}.expires_at <= ${clock} and not ${s}.legal_hold, false)`;
+  `(coalesce(${s}.expires_at <= ${clock}, false) and not ${s}.legal_hold and ${s}.busy_job is null)`;
 
 /**
  * SQL for the status a session has at this moment, whether or not a sweep has come by to write it down. One

@@ -92,7 +92,11 @@ export class SessionsController {
       'agent has with any user.',
     scope: 'sessions:write',
     answers: { 200: sessionView, 201: sessionView },
-    refusals: { 404: ['session_not_found', 'session_deleted'], 422: ['owner_required'] },
+    refusals: {
+      404: ['session_not_found', 'session_deleted'],
+      409: ['session_busy'],
+      422: ['owner_required'],
+    },
     body: { example: { client_id: 'web', create: true } },
     idempotent: true,
     located: true,

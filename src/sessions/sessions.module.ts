@@ -8,6 +8,8 @@ import { CheckpointsController } from './checkpoints.controller.js';
 import { CheckpointsRepository } from './checkpoints.repository.js';
 import { CheckpointsService } from './checkpoints.service.js';
 import { DueSweep } from './due.sweep.js';
+import { HiddenSessionsRepository } from './hidden-sessions.repository.js';
+import { HiddenSessionsService } from './hidden-sessions.service.js';
 import { LivenessController } from './liveness.controller.js';
 import { LivenessRepository } from './liveness.repository.js';
 import { LivenessService } from './liveness.service.js';
@@ -43,6 +45,8 @@ import { UserSessionsController } from './user-sessions.controller.js';
     SessionListRepository,
     CheckpointsRepository,
     LivenessRepository,
+    HiddenSessionsRepository,
+    HiddenSessionsService,
     SessionsService,
     SessionEditsService,
     SessionListService,
@@ -54,6 +58,7 @@ import { UserSessionsController } from './user-sessions.controller.js';
   ],
   exports: [
     SessionsService,
+    HiddenSessionsService,
     SessionCopiesService,
     LivenessService,
     SessionsRepository,

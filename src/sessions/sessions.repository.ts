@@ -10,6 +10,7 @@ import {
   FIND_BY_KEY,
   HOLD,
   INSERT,
+  IS_HIDDEN,
   LOCK,
   LOCK_DUE,
   LOCK_PURGED,
@@ -148,7 +149,7 @@ export class SessionsRepository {
     return saved!;
   }
 
-  /** Writes events of a session that this transaction holds. */
+  /** Writes events of a session that this transaction holds; none of one that is still being made. */
   async tell(key: number, events: NewEvent[]): Promise<void> {
     await this.database.query(TELL, [key, JSON.stringify(events)]);
   }
@@ -167,6 +168,11 @@ export class SessionsRepository {
   /** Holds the row of a session until the transaction ends; false: it is gone for good. */
   async hold(key: number): Promise<boolean> {
     return (await this.database.query(HOLD, [key])).length > 0;
+  }
+
+  /** Whether a session that is still being made has the id. */
+  async isHidden(id: string): Promise<boolean> {
+    return (await this.database.query(IS_HIDDEN, [id])).length > 0;
   }
 
   /** Keeps what a held session tells of its collection. */

@@ -113,7 +113,13 @@ export class SessionsService {
    * @throws DomainError `session_id_taken`
    */
   async derive(session: NewSession, more: NewEvent[], caller: Caller): Promise<number> {
-    return (await this.createOrReturn(session, 'error', caller, more)).value.key;
+    const events = [...eventsOf(session), ...more];
+    return (await this.createOrReturn(session, 'error', caller, events)).value.key;
+  }
+
+  /** …or tells nothing of it yet. */
+  async deriveQuietly(session: NewSession, caller: Caller): Promise<number> {
+    return (await this.createOrReturn(session, 'error', caller, [])).value.key;
   }
 
   /** Keeps what sums up the messages of these seqs, within a transaction. It is no edit: derived, like the counters; false: it is gone. */
@@ -130,17 +136,17 @@ export class SessionsService {
     session: NewSession,
     ifExists: CreateSession['if_exists'],
     caller: Caller,
-    more: NewEvent[] = [],
+    events = eventsOf(session),
   ): Promise<Effect<SessionRow>> {
-    const made = await this.sessions.insert(session, [...eventsOf(session), ...more], caller.userId);
+    const made = await this.sessions.insert(session, events, caller.userId);
     if (made) return { status: 201, ids: [made.key], value: made };
     return this.database.run(async () => {
       const holder = await this.sessions.lock(session.id, caller.userId);
-      if (holder && !sameOwner(holder, session)) throw idTaken();
+      if (holder ? !sameOwner(holder, session) : await this.sessions.isHidden(session.id)) throw idTaken();
       if (holder?.status === 'deleted') await this.edits.giveUpId(holder);
       else if (holder && ifExists === 'error') throw idTaken();
       else if (holder) return { status: 200, ids: [holder.key], value: verify(holder, 'read') };
-      return this.createOrReturn(session, ifExists, caller, more);
+      return this.createOrReturn(session, ifExists, caller, events);
     });
   }
 
@@ -202,7 +208,17 @@ const idTaken = () => new DomainError('conflict', 'session_id_taken', 'The sessi
 const sameOwner = (a: SessionRow, b: NewSession) =>
   a.user_id === b.user_id && (a.user_id !== null || a.agent_id === b.agent_id);
 
-function eventsOf({ agent_id, session_type, runtime_backend, checkpoint }: NewSession): NewEvent[] {
-  const created = { type: 'session.created', payload: { agent_id, session_type, runtime_backend } };
-  return checkpoint ? [created, { type: 'checkpoint.saved', payload: { n: 1 } }] : [created];
+/** What a session begins with. */
+export const sessionCreated = ({
+  agent_id,
+  session_type,
+  runtime_backend,
+}: Pick<NewSession, 'agent_id' | 'session_type' | 'runtime_backend'>): NewEvent => ({
+  type: 'session.created',
+  payload: { agent_id, session_type, runtime_backend },
+});
+
+function eventsOf(session: NewSession): NewEvent[] {
+  const created = sessionCreated(session);
+  return session.checkpoint ? [created, { type: 'checkpoint.saved', payload: { n: 1 } }] : [created];
 }

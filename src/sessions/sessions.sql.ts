@@ -9,7 +9,7 @@ import { type Clock, hasLapsed, statusOf } from './session.sql.js';
  */
 export const sessionColumns = (user: string, clock: Clock = 'now()') => `
   s.key, s.id, s.user_id, s.agent_id, s.client_id, s.session_type, s.runtime_backend, s.state, s.archived_at,
-  s.deleted_at, s.deleted_reason, s.legal_hold, s.version + ${hasLapsed('s', clock)}::int as version, s.message_count, s.total_tokens, s.total_cost,
+  s.deleted_at, s.deleted_reason, s.busy_job, s.legal_hold, s.version + ${hasLapsed('s', clock)}::int as version, s.message_count, s.total_tokens, s.total_cost,
   s.title_seq, s.timeout_minutes, s.expires_at, s.heartbeat_timeout_seconds, s.auto_recover, s.recoveries, s.created_at,
   s.last_activity_at, d.title, d.description, d.tags, d.metadata, d.context, d.configuration,
   d.conversation_data, d.checkpoint, d.checkpoint_n, d.runtime_metadata, d.session_summary, d.lineage, d.collection, d.updated_at,
@@ -86,11 +86,11 @@ export const save = (sets: string, detailSets: string) => `
   s as (select * from changed)
   select ${sessionColumns('$2')} from s join d on d.key = s.key`;
 
-/** Events of a session that changes nothing in its row but their numbers. */
+/** Events of a session that changes nothing in its row but their numbers; of one that is still being made nobody is told. */
 export const TELL = statement(
   'sessions.tell',
   `with s as (
-     update sessions s set ${numberEvents('s', 'jsonb_array_length($2::jsonb)')} where s.key = $1 returning s.*
+     update sessions s set ${numberEvents('s', 'jsonb_array_length($2::jsonb)')} where s.key = $1 and s.purged_at is null returning s.*
    ) ${insertEventList('s', '$2')}`,
 );
 
@@ -117,7 +117,7 @@ export const MARK_PURGED = statement(
 
 export const LOCK_PURGED = statement(
   'sessions.lockPurged',
-  'select key from sessions where purged_at is not null order by key limit 1 for update skip locked',
+  'select key from sessions where purged_at <= clock_timestamp() order by key limit 1 for update skip locked',
 );
 
 /** Each is held for this transaction unless another process holds it. */
@@ -125,10 +125,10 @@ export const LOCK_DUE = statement(
   'sessions.lockDue',
   `select ${sessionColumns('$2')} from sessions s join session_details d on d.key = s.key
    where s.key in (
-     (select key from sessions where expires_at <= now() and deleted_at is null and purged_at is null and not legal_hold
+     (select key from sessions where expires_at <= now() and deleted_at is null and purged_at is null and not legal_hold and busy_job is null
       order by expires_at limit $1)
      union
-     (select key from sessions where overdue_at <= now() and deleted_at is null and purged_at is null
+     (select key from sessions where overdue_at <= now() and deleted_at is null and purged_at is null and busy_job is null
       order by overdue_at limit $1))
    for update of s skip locked`,
 );
@@ -138,9 +138,15 @@ export const REMOVE = statement(
   'with d as (delete from session_details where key = $1) delete from sessions where key = $1',
 );
 
+/** …one that is being made too. */
 export const HOLD = statement(
   'sessions.hold',
-  'select from sessions where key = $1 and purged_at is null for update',
+  'select from sessions where key = $1 and (purged_at is null or purged_at > clock_timestamp()) for update',
+);
+
+export const IS_HIDDEN = statement(
+  'sessions.isHidden',
+  'select from sessions where id = $1 and purged_at is not null',
 );
 
 /** …unless a message that it is from has been redacted meanwhile. */

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { NewEvent } from '../events/events.sql.js';
 import { eventsOf, type Plan } from './edit.js';
+import { checkFree } from './lifecycle.js';
 import { MAX_RECOVERIES } from './session.sql.js';
 import type { SessionRow } from './session.view.js';
 import { type SessionChanges, SessionsRepository } from './sessions.repository.js';
@@ -18,8 +19,10 @@ export class SettlingService {
    * Brings a locked row to the status it already shows; whatever changes a session does this first. Nothing is
    * written when nothing is due.
    * @param user for whom the row is read
+   * @throws DomainError `session_busy`
    */
   async settle(row: SessionRow, user: string | null): Promise<SessionRow> {
+    checkFree(row);
     if (row.status === 'deleted' && row.deleted_at === null) return this.expire(row, user);
     if (row.status !== 'crashed' || row.state === 'crashed') return row;
     const unnoticed = { ...row, status: row.state };
