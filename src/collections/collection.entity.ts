@@ -20,7 +20,7 @@ export class Collection {
   @Column('json')
   payload_indexes!: PayloadIndexes;
 
-  /** where it is: the store of a process may be another one meanwhile */
+  /** where it is and stays, wherever new ones are made meanwhile */
   @Column('text')
   backend!: string;
 

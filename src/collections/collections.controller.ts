@@ -25,7 +25,7 @@ export class CollectionsController {
     answers: { 200: collectionView, 201: collectionView },
     refusals: {
       404: ['no_collection'],
-      409: ['shape_mismatch', 'collection_elsewhere'],
+      409: ['shape_mismatch'],
       422: ['invalid_point'],
       503: STORE_DOWN,
     },

@@ -61,7 +61,7 @@ export class CollectionsRepository {
     return row ?? null;
   }
 
-  /** Those that are to be made or dropped here; nobody else takes them for a while, the longer the more often they failed. */
+  /** Those that are to be made or dropped in one store; nobody else takes them for a while, the longer the more often they failed. */
   takeDue(backend: string, directWrites: boolean, limit: number): Promise<Collection[]> {
     return this.database.query(TAKE_DUE, [backend, directWrites, limit]);
   }

@@ -4,7 +4,12 @@ import { payloadKey } from '../vectors/filter.js';
 import { vectors } from '../vectors/shape.js';
 
 /** What a store that does not do its work answers. */
-export const STORE_DOWN = ['vectors_unavailable', 'vectors_rate_limited', 'vectors_outcome_unknown'];
+export const STORE_DOWN = [
+  'vectors_unavailable',
+  'vectors_rate_limited',
+  'vectors_outcome_unknown',
+  'collection_elsewhere',
+];
 
 const indexKind = z.enum(['keyword', 'integer', 'float', 'bool', 'datetime', 'uuid']);
 

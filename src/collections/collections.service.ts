@@ -13,7 +13,8 @@ import { legalHold } from '../sessions/session-edits.service.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { isNoSpace, shapeMismatch } from '../vectors/errors.js';
 import { isSameShape, shapeOf } from '../vectors/shape.js';
-import { type Shape, VECTOR_STORE, type VectorStore } from '../vectors/vector-store.js';
+import type { Shape } from '../vectors/vector-store.js';
+import { VectorStores } from '../vectors/vector-stores.js';
 import type { Collection } from './collection.entity.js';
 import type { Counted } from './collection.view.js';
 import { CollectionsRepository, type Header } from './collections.repository.js';
@@ -28,7 +29,7 @@ export class CollectionsService {
     private readonly collections: CollectionsRepository,
     private readonly provisioning: ProvisioningService,
     private readonly sessions: SessionsService,
-    @Inject(VECTOR_STORE) private readonly store: VectorStore,
+    private readonly stores: VectorStores,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Logger,
   ) {}
@@ -41,7 +42,7 @@ export class CollectionsService {
 
   /**
    * Gives the session a collection; the same again changes nothing but adds indexes. A store that is down makes it later.
-   * @throws DomainError `shape_mismatch`
+   * @throws DomainError `shape_mismatch`, and for one that is there already `collection_elsewhere`
    */
   async put(id: string, { vectors, payload_indexes = {} }: PutCollection, caller: Caller) {
     const shape = shapeOf(vectors);
@@ -51,7 +52,7 @@ export class CollectionsService {
       const { key } = session;
       const made = await this.provisioning.want(key, shape, payload_indexes);
       if (made) return { collection: made, isNew: true };
-      return { collection: this.here((await this.collections.findOf(key))!), isNew: false };
+      return { collection: (await this.collections.findOf(key))!, isNew: false };
     });
     if (!isNew) await this.extend(collection, shape, payload_indexes);
     else await this.later(this.provisioning.make(collection));
@@ -72,18 +73,18 @@ export class CollectionsService {
       await this.sessions.noteCollection(key, null, [gone]);
       return found;
     });
-    if (this.isHere(dropped)) await this.later(this.provisioning.drop(dropped));
+    await this.later(this.provisioning.drop(dropped));
   }
 
   /**
    * The collection of a session that has been seen, there in the store; with `isWriting` made now, where the configuration
    * says its vectors. Null: there is none.
-   * @throws DomainError `collection_elsewhere`, and what the store says
+   * @throws DomainError what the store says when it is to make it
    */
   async ready({ key, configuration, collection }: Header, isWriting: boolean): Promise<Collection | null> {
     const found = collection ?? (isWriting ? await this.wanted(key, configuration) : null);
-    if (found?.state === 'wanted') await this.provisioning.make(this.here(found));
-    return found && this.here(found);
+    if (found?.state === 'wanted') await this.provisioning.make(found);
+    return found;
   }
 
   /**
@@ -115,36 +116,25 @@ export class CollectionsService {
     if (!isSameShape(found.shape, shape)) throw shapeMismatch(found.shape, shape);
     const payload_indexes = { ...found.payload_indexes, ...indexes };
     checkIndexes(found.payload_indexes, payload_indexes);
-    await this.store.ensure(found, payload_indexes);
+    await this.stores.of(found).ensure(found, payload_indexes);
     await this.collections.setIndexes(found.name, payload_indexes);
     if (found.state === 'wanted') await this.provisioning.make({ ...found, payload_indexes });
   }
 
   private async counted(collection: Collection): Promise<Counted> {
-    if (collection.state !== 'ready' || !this.isHere(collection)) return { collection, points: null };
-    const points = await this.store.count(collection).catch((error: unknown) => {
-      if (isUnavailable(error) || isNoSpace(error)) return null;
+    if (collection.state !== 'ready') return { collection, points: null };
+    try {
+      return { collection, points: await this.stores.of(collection).count(collection) };
+    } catch (error) {
+      if (isUnavailable(error) || isNoSpace(error)) return { collection, points: null };
       throw error;
-    });
-    return { collection, points };
+    }
   }
 
   /** What the store cannot do now it does when the sweep comes by. */
   private async later(work: Promise<void>): Promise<void> {
     await work.catch((err: unknown) =>
       this.log.warn({ err }, 'the vector store does not do it: tried again later'),
-    );
-  }
-
-  private isHere = ({ backend, direct_writes }: Collection): boolean =>
-    backend === this.store.backend && direct_writes === this.store.directWrites;
-
-  private here(collection: Collection): Collection {
-    if (this.isHere(collection)) return collection;
-    throw new DomainError(
-      'conflict',
-      'collection_elsewhere',
-      `The collection is kept by ${collection.backend}, in another layout or store than this process uses.`,
     );
   }
 }

@@ -53,7 +53,7 @@ export class PointsController {
       'Durable and found as soon as it is answered. Without a collection the session gets the one its `configuration.vectors` says.',
     answers: { 200: upsertedView },
     refusals: {
-      409: ['no_collection', 'session_not_open', 'collection_elsewhere'],
+      409: ['no_collection', 'session_not_open'],
       413: ['vectors_too_large'],
       422: ['invalid_point'],
       503: STORE_DOWN,
@@ -79,7 +79,6 @@ export class PointsController {
     answers: { 200: hitsView },
     refusals: {
       404: ['no_collection'],
-      409: ['collection_elsewhere'],
       413: ['too_large'],
       422: ['invalid_point'],
       503: STORE_DOWN,
@@ -113,7 +112,6 @@ export class PointsController {
     refusals: {
       400: ['invalid_cursor'],
       404: ['no_collection'],
-      409: ['collection_elsewhere'],
       503: STORE_DOWN,
     },
     body: { example: { limit: 100, with_vector: true } },
@@ -139,7 +137,7 @@ export class PointsController {
     answers: { 200: deletedView },
     refusals: {
       404: ['no_collection'],
-      409: ['session_not_open', 'collection_elsewhere', 'legal_hold'],
+      409: ['session_not_open', 'legal_hold'],
       503: STORE_DOWN,
     },
     body: { required: true, example: { ids: [7] } },
@@ -161,7 +159,7 @@ export class PointsController {
     id: 'getPoint',
     summary: 'Get a point with its vector',
     answers: { 200: pointView },
-    refusals: { 404: ['no_collection', 'point_not_found'], 409: ['collection_elsewhere'], 503: STORE_DOWN },
+    refusals: { 404: ['no_collection', 'point_not_found'], 503: STORE_DOWN },
   })
   async get(
     @Param('session_id', { schema: sessionId }) id: string,

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { verify } from '../access/verify.js';
 import type { Caller } from '../common/caller.js';
 import { DomainError } from '../common/errors.js';
@@ -16,9 +16,9 @@ import {
   type QueryRequest,
   type ScanRequest,
   type Selection,
-  VECTOR_STORE,
   type VectorStore,
 } from '../vectors/vector-store.js';
+import { VectorStores } from '../vectors/vector-stores.js';
 import type { Collection } from './collection.entity.js';
 import { CollectionsRepository, type Header } from './collections.repository.js';
 import { CollectionsService, noCollection } from './collections.service.js';
@@ -31,14 +31,14 @@ export class PointsService {
     private readonly collections: CollectionsService,
     private readonly liveness: LivenessService,
     private readonly idempotency: IdempotencyService,
-    @Inject(VECTOR_STORE) private readonly store: VectorStore,
+    private readonly stores: VectorStores,
   ) {}
 
   /** @throws DomainError `no_collection`, `invalid_point`, `session_not_open`, `session_busy`, and what the store says */
   async upsert(id: string, points: Point[], caller: Caller): Promise<number> {
     const header = await this.open(await this.header(id, caller, 'work'), caller);
     const collection = (await this.collections.ready(header, true)) ?? noCollection('conflict');
-    await this.there(collection, () => this.store.upsert(collection, points));
+    await this.there(collection, (store) => store.upsert(collection, points));
     await this.stillOpen(id, caller);
     return points.length;
   }
@@ -58,7 +58,7 @@ export class PointsService {
     await this.open(header, caller);
     if (header.legal_hold) throw legalHold();
     const collection = await this.existing(header);
-    const deleted = await this.there(collection, () => this.store.delete(collection, selection));
+    const deleted = await this.there(collection, (store) => store.delete(collection, selection));
     await this.stillOpen(id, caller);
     return this.idempotency.once(
       request,
@@ -71,7 +71,7 @@ export class PointsService {
   async query(id: string, request: QueryRequest, caller: Caller): Promise<Hit[]> {
     const collection = await this.readable(id, caller);
     if (request.vectors && request.limit > mostWithVectors(collection)) throw tooManyVectors(collection);
-    const hits = await this.there(collection, () => this.store.query(collection, request));
+    const hits = await this.there(collection, (store) => store.query(collection, request));
     if (fitting(hits).length < hits.length) throw tooLargeTogether();
     return hits;
   }
@@ -79,7 +79,7 @@ export class PointsService {
   async scan(id: string, request: ScanRequest, caller: Caller) {
     const collection = await this.readable(id, caller);
     const limit = request.vectors ? Math.min(request.limit, mostWithVectors(collection)) : request.limit;
-    const page = await this.there(collection, () => this.store.scan(collection, { ...request, limit }));
+    const page = await this.there(collection, (store) => store.scan(collection, { ...request, limit }));
     const points = fitting(page.points);
     return { points, next: points.length < page.points.length ? points.at(-1)!.id : page.next };
   }
@@ -89,7 +89,7 @@ export class PointsService {
     const collection = await this.readable(id, caller);
     if (point === null) return notFound();
     const what = { payload: true, vectors: true };
-    const [found] = await this.there(collection, () => this.store.retrieve(collection, [point], what));
+    const [found] = await this.there(collection, (store) => store.retrieve(collection, [point], what));
     return found ?? notFound();
   }
 
@@ -119,13 +119,14 @@ export class PointsService {
   }
 
   /** A collection that was removed in the store itself is made anew, and the work done in it. */
-  private async there<T>(collection: Collection, work: () => Promise<T>): Promise<T> {
+  private async there<T>(collection: Collection, work: (store: VectorStore) => Promise<T>): Promise<T> {
+    const store = this.stores.of(collection);
     try {
-      return await work();
+      return await work(store);
     } catch (error) {
       if (!isNoSpace(error)) throw error;
       await this.collections.restore(collection);
-      return work();
+      return work(store);
     }
   }
 }

@@ -10,7 +10,8 @@ import { vectorsFor } from '../sessions/session-collection.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { InstallationId } from '../vectors/installation.js';
 import { shapeOf } from '../vectors/shape.js';
-import { type Shape, VECTOR_STORE, type VectorStore } from '../vectors/vector-store.js';
+import type { Shape, VectorStore } from '../vectors/vector-store.js';
+import { VectorStores } from '../vectors/vector-stores.js';
 import type { Collection } from './collection.entity.js';
 import { toView } from './collection.view.js';
 import { CollectionsRepository, ITS_OWN } from './collections.repository.js';
@@ -20,7 +21,7 @@ const [DUE, NAMES] = [20, 500];
 /** Seconds between looks for what nobody knows. */
 const ORPHANS_PACE = 3600;
 
-/** Makes collections in the store and drops them there. What is wanted is a row; the store may be down meanwhile. */
+/** Makes collections in their stores and drops them there. What is wanted is a row; the store may be down meanwhile. */
 @Injectable()
 export class ProvisioningService implements OnModuleInit {
   constructor(
@@ -29,15 +30,19 @@ export class ProvisioningService implements OnModuleInit {
     private readonly sessions: SessionsService,
     private readonly sweeps: Sweeps,
     private readonly installation: InstallationId,
-    @Inject(VECTOR_STORE) private readonly store: VectorStore,
+    private readonly stores: VectorStores,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Logger,
   ) {}
 
   onModuleInit(): void {
     this.sweeps.add('collections wanted', () => this.wantSome(), this.config.INDEX_SECONDS);
-    this.sweeps.add('collections due', () => this.settleSome(), this.config.INDEX_SECONDS);
-    this.sweeps.add('collections unknown', () => this.dropUnknown(), ORPHANS_PACE);
+    // each in its own time: one that is down keeps no other waiting
+    for (const store of this.stores.all) {
+      const where = `${store.backend}${store.directWrites ? ', direct' : ''}`;
+      this.sweeps.add(`collections due in ${where}`, () => this.settleSome(store), this.config.INDEX_SECONDS);
+      this.sweeps.add(`collections unknown in ${where}`, () => this.dropUnknown(store), ORPHANS_PACE);
+    }
   }
 
   /** Notes that the session, which is held, is to have a collection, made by the sweep if not within so many seconds by whoever wants it; null: it has one. */
@@ -47,11 +52,12 @@ export class ProvisioningService implements OnModuleInit {
     indexes: Collection['payload_indexes'],
     seconds = ITS_OWN,
   ): Promise<Collection | null> {
+    const { backend, directWrites: direct_writes } = this.stores.current;
     const made = await this.collections.insert(
       {
         ...{ session_key: session, shape, payload_indexes: indexes },
         name: `${await this.prefix()}${newId().replaceAll('-', '')}`,
-        ...{ backend: this.store.backend, direct_writes: this.store.directWrites },
+        ...{ backend, direct_writes },
       },
       seconds,
     );
@@ -66,13 +72,13 @@ export class ProvisioningService implements OnModuleInit {
   async make(collection: Collection): Promise<void> {
     const { name, shape, payload_indexes, session_key } = collection;
     try {
-      await this.store.ensure({ name, shape }, payload_indexes);
+      await this.stores.of(collection).ensure({ name, shape }, payload_indexes);
     } catch (error) {
       await this.note(collection, isUnavailable(error) ? null : (error as Error).message);
       throw error;
     }
     // dropped meanwhile, by somebody who found nothing there yet
-    if (!(await this.collections.knows(name))) return this.store.drop(name);
+    if (!(await this.collections.knows(name))) return this.stores.of(collection).drop(name);
     await this.database.run(async () => {
       if (!(await this.sessions.hold(session_key))) return this.collections.letGo(name);
       if (!(await this.collections.ready(name))) return;
@@ -86,9 +92,9 @@ export class ProvisioningService implements OnModuleInit {
   }
 
   /** Drops in the store what its session has let go. */
-  async drop({ name }: Collection): Promise<void> {
-    await this.store.drop(name);
-    await this.collections.dropped(name);
+  async drop(collection: Collection): Promise<void> {
+    await this.stores.of(collection).drop(collection.name);
+    await this.collections.dropped(collection.name);
   }
 
   /** A new kind of trouble shows on the session. */
@@ -123,8 +129,8 @@ export class ProvisioningService implements OnModuleInit {
     return `${await this.installation.get()}_`;
   }
 
-  private async settleSome(): Promise<boolean> {
-    const due = await this.collections.takeDue(this.store.backend, this.store.directWrites, DUE);
+  private async settleSome({ backend, directWrites }: VectorStore): Promise<boolean> {
+    const due = await this.collections.takeDue(backend, directWrites, DUE);
     for (const collection of due) {
       const work = collection.state === 'dropping' ? this.drop(collection) : this.make(collection);
       await work.catch((err: unknown) =>
@@ -138,21 +144,21 @@ export class ProvisioningService implements OnModuleInit {
   }
 
   /** A row is there before its collection is: what no row knows was left behind by a process that was killed, or by a restored database. */
-  private async dropUnknown(): Promise<boolean> {
+  private async dropUnknown(store: VectorStore): Promise<boolean> {
     let names: string[] = [];
-    for await (const name of this.store.list(await this.prefix())) {
+    for await (const name of store.list(await this.prefix())) {
       if (names.push(name) < NAMES) continue;
-      await this.dropThoseUnknown(names);
+      await this.dropThoseUnknown(store, names);
       names = [];
     }
-    await this.dropThoseUnknown(names);
+    await this.dropThoseUnknown(store, names);
     return false;
   }
 
-  private async dropThoseUnknown(names: string[]): Promise<void> {
+  private async dropThoseUnknown(store: VectorStore, names: string[]): Promise<void> {
     for (const name of await this.collections.unknown(names)) {
       this.log.warn({ collection: name }, 'dropped: no session has it');
-      await this.store.drop(name);
+      await store.drop(name);
     }
   }
 }

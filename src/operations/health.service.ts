@@ -3,7 +3,7 @@ import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { JobQueue } from '../jobs/job-queue.js';
-import { VECTOR_STORE, type VectorStore } from '../vectors/vector-store.js';
+import { VectorStores } from '../vectors/vector-stores.js';
 import { VERSION } from './version.js';
 
 const PING = statement('health.ping', 'select 1');
@@ -15,16 +15,17 @@ export class HealthService {
   constructor(
     private readonly database: Database,
     private readonly queue: JobQueue,
-    @Inject(VECTOR_STORE) private readonly store: VectorStore,
+    private readonly stores: VectorStores,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   async check() {
     const asked = this.queue.ping();
+    const store = this.stores.current;
     const [postgres, redis, qdrant] = await Promise.all([
       measure(() => this.database.query(PING)),
       asked && measure(() => asked),
-      this.store.backend === 'qdrant' && measure(() => this.store.health()),
+      store.backend === 'qdrant' && measure(() => store.health()),
     ]);
     const dependencies = { postgres, ...(redis && { redis }), ...(qdrant && { qdrant }) };
     return {

@@ -3,6 +3,8 @@ import type { Shape } from './vector-store.js';
 
 /** Seconds after which trying again makes sense when the store does not say. */
 const RETRY_AFTER = 1;
+/** …and when somebody has to change the configuration first. */
+const RECONFIGURED_AFTER = 60;
 
 /** The space is not there, or no more. */
 export const noSpace = () =>
@@ -27,6 +29,16 @@ export const invalidPoint = (pointer: string, detail: string) =>
 
 /** More than the store takes, at once or altogether. */
 export const tooLarge = (detail: string) => new DomainError('too-large', 'vectors_too_large', detail);
+
+/** Kept by a server that the configuration does not name (any more); until it does, nobody can say more. */
+export function elsewhere(backend: string): never {
+  throw new DomainError(
+    'unavailable',
+    'collection_elsewhere',
+    `The collection is kept by ${backend}, and this process is configured without it: name its server again (${backend.toUpperCase()}_URL), as when the collection was made.`,
+    { retryAfter: RECONFIGURED_AFTER },
+  );
+}
 
 /** The store asks for patience. */
 export const rateLimited = (retryAfter = RETRY_AFTER, cause?: unknown) =>

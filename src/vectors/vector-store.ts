@@ -116,8 +116,5 @@ export interface VectorStore {
   health(): Promise<void>;
 }
 
-/** Injection token: `@Inject(VECTOR_STORE) store: VectorStore`, of the collections of sessions. */
-export const VECTOR_STORE = Symbol('VectorStore');
-
-/** …of what is derived, in a space for every owner: there may be as many as there are users. */
+/** Injection token: `@Inject(DERIVED_STORE) store: VectorStore`, of what is derived, in a space for every owner: there may be as many as there are users. */
 export const DERIVED_STORE = Symbol('derived VectorStore');

@@ -4,48 +4,78 @@ import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { createPostgresStore } from './backends/postgres/create-postgres-store.js';
 import { PointRow, SpaceRow } from './backends/postgres/space.entity.js';
-import { createQdrantStore } from './backends/qdrant/create-qdrant-store.js';
+import { createQdrantStores } from './backends/qdrant/create-qdrant-stores.js';
 import { Installation } from './installation.entity.js';
 import { InstallationId } from './installation.js';
-import { DERIVED_STORE, VECTOR_STORE, type VectorStore } from './vector-store.js';
+import { DERIVED_STORE, type VectorStore } from './vector-store.js';
+import { VectorStores } from './vector-stores.js';
 
 interface Opened {
-  store: VectorStore;
+  /** of new collections */
+  current: VectorStore;
   derived: VectorStore;
-  close(): Promise<void>;
+  all: VectorStore[];
+  close?(): Promise<void>;
 }
 
-/** What may be configured, and what it opens. */
-const BACKENDS = {
-  postgres: (database: Database): Opened | Promise<Opened> => {
-    const { store, close } = createPostgresStore(database);
-    return { store, derived: store, close };
+interface Backend {
+  isConfigured(config: Config): boolean;
+  /** Asks nothing of a server yet. */
+  open(config: Config, database: Database): Opened | Promise<Opened>;
+}
+
+/** What may be configured, and what it opens. All that are stay open; what is new goes to the last of them. */
+const BACKENDS: Backend[] = [
+  {
+    isConfigured: () => true,
+    open: (_, database) => {
+      const { store, close } = createPostgresStore(database);
+      return { current: store, derived: store, all: [store], close };
+    },
   },
-  qdrant: (_: Database, config: Config): Promise<Opened> => createQdrantStore(config),
-};
+  {
+    isConfigured: ({ QDRANT_URL, QDRANT_HOST }) => Boolean(QDRANT_URL || QDRANT_HOST),
+    open: async (config) => {
+      const stores = await createQdrantStores(config);
+      return {
+        current: stores[config.QDRANT_LAYOUT],
+        derived: stores.shared,
+        all: Object.values(stores),
+      };
+    },
+  },
+];
 
-const OPENED = Symbol('OpenedVectorStore');
+const OPENED = Symbol('OpenedVectorStores');
 
-/** The one backend of the process. */
+const open = (config: Config, database: Database): Promise<Opened[]> =>
+  Promise.all(
+    BACKENDS.filter((backend) => backend.isConfigured(config)).map((backend) =>
+      backend.open(config, database),
+    ),
+  );
+
+const storesOf = (opened: Opened[]) =>
+  new VectorStores(
+    opened.at(-1)!.current,
+    opened.flatMap(({ all }) => all),
+  );
+
+/** The vector stores of the process. */
 @Module({
   imports: [TypeOrmModule.forFeature([SpaceRow, PointRow, Installation])],
   providers: [
     InstallationId,
-    {
-      provide: OPENED,
-      inject: [Database, CONFIG],
-      useFactory: (database: Database, config: Config) =>
-        BACKENDS[config.QDRANT_URL || config.QDRANT_HOST ? 'qdrant' : 'postgres'](database, config),
-    },
-    { provide: VECTOR_STORE, inject: [OPENED], useFactory: ({ store }: Opened) => store },
-    { provide: DERIVED_STORE, inject: [OPENED], useFactory: ({ derived }: Opened) => derived },
+    { provide: OPENED, inject: [CONFIG, Database], useFactory: open },
+    { provide: VectorStores, inject: [OPENED], useFactory: storesOf },
+    { provide: DERIVED_STORE, inject: [OPENED], useFactory: (opened: Opened[]) => opened.at(-1)!.derived },
   ],
-  exports: [VECTOR_STORE, DERIVED_STORE, InstallationId],
+  exports: [VectorStores, DERIVED_STORE, InstallationId],
 })
 export class VectorsModule implements OnApplicationShutdown {
-  constructor(@Inject(OPENED) private readonly opened: Opened) {}
+  constructor(@Inject(OPENED) private readonly opened: Opened[]) {}
 
-  onApplicationShutdown(): Promise<void> {
-    return this.opened.close();
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all(this.opened.map(({ close }) => close?.()));
   }
 }

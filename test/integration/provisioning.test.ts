@@ -128,22 +128,4 @@ describe.each(LAYOUTS)('with Qdrant, %s', (layout) => {
     await sweep();
     expect(await held()).not.toContain(name);
   });
-
-  it('keeps what another store does not know', async () => {
-    const { session_id: id } = await create(api);
-    expectOk(await api.put(at(id, '/collection'), SIZE), 201);
-    const other = await startApp({}, app);
-    try {
-      const elsewhere = other.api.as(user);
-      expectRefused(await elsewhere.put(at(id, '/points'), POINT), 409, 'collection_elsewhere');
-      expect(expectOk(await elsewhere.get(at(id, '/collection'))).points_count).toBeNull();
-      await other.app.get(Sweeps).run();
-    } finally {
-      await other.close();
-    }
-    expect(expectOk(await api.get(at(id, '/collection')))).toMatchObject({
-      status: 'ready',
-      points_count: 0,
-    });
-  });
 });

@@ -1,20 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { createQdrantStore } from '../../src/vectors/backends/qdrant/create-qdrant-store.js';
+import { createQdrantStores } from '../../src/vectors/backends/qdrant/create-qdrant-stores.js';
 import type { Shape, Space, VectorStore } from '../../src/vectors/vector-store.js';
 
 export type LayoutName = 'dedicated' | 'shared';
 export const LAYOUTS: LayoutName[] = ['dedicated', 'shared'];
 
 /** A store over a server, real or not. */
-export const storeAt = (
+export async function storeAt(
   QDRANT_URL: string,
-  QDRANT_LAYOUT: LayoutName,
+  layout: LayoutName,
   { apiKey = process.env.QDRANT_API_KEY, timeoutMs = 20_000, pauseMs = 100 } = {},
-) =>
-  createQdrantStore(
-    { QDRANT_URL, QDRANT_LAYOUT, QDRANT_PORT: 6333, QDRANT_API_KEY: apiKey },
+) {
+  const stores = await createQdrantStores(
+    { QDRANT_URL, QDRANT_PORT: 6333, QDRANT_API_KEY: apiKey },
     { timeoutMs, pauseMs },
   );
+  return { store: stores[layout], close: async () => {} };
+}
 
 export const PLANE: Shape = { '': { size: 2, distance: 'dot' } };
 

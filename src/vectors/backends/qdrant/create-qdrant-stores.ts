@@ -5,18 +5,17 @@ import { QdrantStore } from './qdrant-store.js';
 import { SharedLayout } from './shared.js';
 import { Wire } from './wire.js';
 
-export type QdrantConfig = Pick<Config, 'QDRANT_PORT' | 'QDRANT_LAYOUT'> &
+export type QdrantConfig = Pick<Config, 'QDRANT_PORT'> &
   Partial<Pick<Config, 'QDRANT_URL' | 'QDRANT_HOST' | 'QDRANT_API_KEY'>>;
 
 /** How long an answer may take, and how long to wait before a second try. */
 const TIMES = { timeoutMs: 10_000, pauseMs: 100 };
-const LAYOUTS = { dedicated: DedicatedLayout, shared: SharedLayout };
 
-/** The stores in the Qdrant server that the configuration names: in its layout, and in the one that holds any number of spaces; nothing is asked of it yet. */
-export async function createQdrantStore(
+/** The stores in the Qdrant server that the configuration names, one in each layout; nothing is asked of it yet. */
+export async function createQdrantStores(
   config: QdrantConfig,
   times = TIMES,
-): Promise<{ store: QdrantStore; derived: QdrantStore; close(): Promise<void> }> {
+): Promise<Record<Config['QDRANT_LAYOUT'], QdrantStore>> {
   const { QdrantClient } = await import('@qdrant/js-client-rest');
   const { isSecure, host, port, path } = addressOf(config);
   const apiKey = config.QDRANT_API_KEY;
@@ -32,9 +31,10 @@ export async function createQdrantStore(
   });
   const url = `http${isSecure ? 's' : ''}://${host}:${port}${path}`;
   const calls = new QdrantCalls(client, new Wire({ url, apiKey, timeoutMs: times.timeoutMs }), times.pauseMs);
-  const store = new QdrantStore(calls, new LAYOUTS[config.QDRANT_LAYOUT](calls));
-  const derived = new QdrantStore(calls, new SharedLayout(calls));
-  return { store, derived, close: async () => {} };
+  return {
+    dedicated: new QdrantStore(calls, new DedicatedLayout(calls)),
+    shared: new QdrantStore(calls, new SharedLayout(calls)),
+  };
 }
 
 function addressOf({ QDRANT_URL, QDRANT_HOST, QDRANT_PORT }: QdrantConfig) {
