@@ -35,6 +35,11 @@ export class Embedder {
     return this.server !== null;
   }
 
+  /** Whether its server is there: told to operators. @throws Error that says what is the matter */
+  async greet(): Promise<void> {
+    await this.server?.greet();
+  }
+
   /** Milliseconds until it makes sense to ask again. */
   get pauseMs(): number {
     return this.server?.pauseMs ?? 0;

@@ -15,6 +15,10 @@ export interface ModelServerOptions {
 const [FIRST_PAUSE, LONGEST_PAUSE] = [1_000, 60_000];
 /** Refusals that say something about us, not about what was sent. */
 const OURS = new Set([401, 402, 403, 404, 405, 407, 408, 425, 429]);
+/** …and what a server answers that wants another key. */
+const NOT_KNOWN = new Set([401, 403]);
+/** Whoever asks whether it is there waits for no more than this. */
+const GREETING_MS = 2_000;
 
 /**
  * A server of models that speaks OpenAI's protocol. When it does not answer, or answers what it should not, it is left in
@@ -53,17 +57,36 @@ export class ModelServer {
     return value;
   }
 
-  private async exchange(path: string, body: unknown, timeoutMs: number) {
+  /**
+   * Asks whether it is there and knows our key, by a call that costs nothing; not every server has it, so most refusals will
+   * do. Whether it is left in peace stays as it is.
+   * @throws Error that says to operators what is the matter
+   */
+  async greet(): Promise<void> {
+    const response = await this.send('/models', GREETING_MS).catch((error: unknown) => {
+      throw new Error(unreachable(error), { cause: error });
+    });
+    await response.body?.cancel().catch(() => undefined);
+    if (NOT_KNOWN.has(response.status)) throw new Error(`it refuses the key (${response.status})`);
+    if (response.status >= 500) throw new Error(`it answers ${response.status}`);
+  }
+
+  /** With a body it is posted. */
+  private send(path: string, timeoutMs: number, body?: unknown): Promise<Response> {
     const { url, apiKey } = this.options;
-    const response = await fetch(`${url.replace(/\/+$/, '')}${path}`, {
-      method: 'POST',
+    return fetch(`${url.replace(/\/+$/, '')}${path}`, {
+      method: body === undefined ? 'GET' : 'POST',
       headers: {
-        'content-type': 'application/json',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
         ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
       },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(timeoutMs),
     });
+  }
+
+  private async exchange(path: string, body: unknown, timeoutMs: number) {
+    const response = await this.send(path, timeoutMs, body);
     const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
     const text = await response.text();
     return { status: response.status, json: parsed(text), retryAfterMs: seconds * 1000 };
@@ -105,6 +128,12 @@ export class ModelServer {
       `The ${name} server refuses this input (${status}).`,
     );
   }
+}
+
+function unreachable(error: unknown): string {
+  if ((error as Error).name === 'TimeoutError') return `it does not answer within ${GREETING_MS / 1000} s`;
+  const { code } = ((error as Error).cause ?? {}) as { code?: string };
+  return `it cannot be reached${code ? ` (${code})` : ''}`;
 }
 
 function parsed(text: string): unknown {

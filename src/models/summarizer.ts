@@ -30,6 +30,11 @@ export class Summarizer {
     return this.server !== null;
   }
 
+  /** Whether its server is there: told to operators. @throws Error that says what is the matter */
+  async greet(): Promise<void> {
+    await this.server?.greet();
+  }
+
   /** @throws DomainError `summarizer_unavailable`, `summarizer_refused` */
   ask(instruction: string, text: string): Promise<string> {
     const messages = [

@@ -9,6 +9,9 @@ import { HealthService } from './health.service.js';
 import { OpenApiDocument } from './openapi-document.js';
 
 const dependency = z.strictObject({ status: z.enum(['up', 'down']), latency_ms: z.number() });
+const models = dependency.extend({
+  reason: z.string().optional().meta({ description: 'why it is down', example: 'it refuses the key (401)' }),
+});
 
 const healthView = z
   .strictObject({
@@ -21,6 +24,12 @@ const healthView = z
       postgres: dependency,
       redis: dependency.optional().meta({ description: 'where REDIS_URL is set' }),
       qdrant: dependency.optional().meta({ description: 'where QDRANT_URL is set' }),
+      embedder: models
+        .optional()
+        .meta({ description: 'where EMBEDDINGS_URL is set; as it was at most 15 s ago' }),
+      summarizer: models
+        .optional()
+        .meta({ description: 'where SUMMARIZER_URL is set; as it was at most 15 s ago' }),
     }),
   })
   .meta({
@@ -56,14 +65,12 @@ export class OperationsController {
     id: 'getHealth',
     summary: 'State and latency of all dependencies; 503 when PostgreSQL is down',
     description:
-      '`degraded` with 200: Redis is down, so that jobs start some seconds later; or Qdrant, so that vectors are out of reach.',
+      '`degraded` with 200: Redis is down, so that jobs start some seconds later; or Qdrant, so that vectors are out of reach; or a server of models, so that search is by words, or summaries are sentences of the messages.',
     scope: null,
     answers: { 200: healthView, 503: healthView },
   })
   async all(@Res({ passthrough: true }) reply: FastifyReply) {
-    const health = await this.health.check();
-    if (health.dependencies.postgres.status === 'down') reply.status(503).header('retry-after', '1');
-    return health;
+    return orUnavailable(await this.health.check(), reply);
   }
 
   @Get('health/live')
@@ -76,11 +83,12 @@ export class OperationsController {
   @Operation({
     id: 'getReadiness',
     summary: 'It can serve: what it cannot do without is up',
+    description: 'The same without servers of models.',
     scope: null,
     answers: { 200: healthView, 503: healthView },
   })
-  ready(@Res({ passthrough: true }) reply: FastifyReply) {
-    return this.all(reply);
+  async ready(@Res({ passthrough: true }) reply: FastifyReply) {
+    return orUnavailable(await this.health.checkOwn(), reply);
   }
 
   @Get('metrics')
@@ -105,4 +113,12 @@ export class OperationsController {
   openApi() {
     return this.document.value;
   }
+}
+
+function orUnavailable<Health extends { dependencies: { postgres: { status: string } } }>(
+  health: Health,
+  reply: FastifyReply,
+): Health {
+  if (health.dependencies.postgres.status === 'down') reply.status(503).header('retry-after', '1');
+  return health;
 }

@@ -25,6 +25,8 @@ export class FakeModels {
   /** texts whose embeddings went out whole */
   readonly answered: string[] = [];
   readonly prompts: string[] = [];
+  /** how often it was asked for its models */
+  listed = 0;
   readonly authorizations = new Set<string | undefined>();
   /** taken by the next requests, one each */
   troubles: Trouble[] = [];
@@ -54,9 +56,16 @@ export class FakeModels {
 
   close = () => this.stop();
 
+  private list(request: IncomingMessage, response: ServerResponse): void {
+    if (request.url === '/v1/models') this.listed++;
+    if (this.trouble) fail(response, this.trouble);
+    else send(response, request.url === '/v1/models' ? 200 : 404, { object: 'list', data: [] });
+  }
+
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = JSON.parse(await textOf(request));
     this.authorizations.add(request.headers.authorization);
+    if (request.method === 'GET') return void this.list(request, response);
+    const body = JSON.parse(await textOf(request));
     if (this.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.delayMs));
     const isEmbedding = request.url === '/v1/embeddings';
     if (isEmbedding) this.asked.push(...body.input);
