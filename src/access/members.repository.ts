@@ -7,11 +7,28 @@ import { statement } from '../database/statement.js';
 export class MembersRepository {
   constructor(private readonly database: Database) {}
 
+  /**
+   * Gives a session those whom any of the others is shared with, but its owner. Who has several roles gets the least:
+   * nobody may do more with a copy than he might with what it is of.
+   */
+  async unite(sources: number[], copy: number, owner: string | null): Promise<void> {
+    await this.database.query(UNITE, [sources, copy, owner]);
+  }
+
   /** Removes at most `limit` rows of a purged session; answers how many. */
   async purge(key: number, limit: number): Promise<number> {
     return (await this.database.query(PURGE, [key, limit])).length;
   }
 }
+
+const UNITE = statement(
+  'members.unite',
+  `insert into members (session_key, user_id, role, added_by, added_at)
+   select distinct on (m.user_id) $2::bigint, m.user_id, m.role, m.added_by, clock_timestamp()
+   from members m
+   where m.session_key = any($1::bigint[]) and m.user_id is distinct from $3
+   order by m.user_id, array_position(array['viewer', 'editor', 'manager'], m.role)`,
+);
 
 const PURGE = statement(
   'members.purge',

@@ -2,6 +2,9 @@ import type { SessionCollection } from '../sessions/session-collection.js';
 import { showShape } from '../vectors/shape.js';
 import type { Collection } from './collection.entity.js';
 
+/** A collection as it is read. */
+export type CollectionRow = Collection;
+
 /** A collection, and how many points it holds; null: the store does not say at the moment. */
 export interface Counted {
   collection: Collection;

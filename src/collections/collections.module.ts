@@ -8,6 +8,7 @@ import { Collection } from './collection.entity.js';
 import { CollectionsController } from './collections.controller.js';
 import { CollectionsRepository } from './collections.repository.js';
 import { CollectionsService } from './collections.service.js';
+import { PointCopiesService } from './point-copies.service.js';
 import { PointsController } from './points.controller.js';
 import { PointsService } from './points.service.js';
 import { ProvisioningService } from './provisioning.service.js';
@@ -22,7 +23,13 @@ import { ProvisioningService } from './provisioning.service.js';
     VectorsModule,
   ],
   controllers: [CollectionsController, PointsController],
-  providers: [CollectionsRepository, CollectionsService, ProvisioningService, PointsService],
-  exports: [CollectionsRepository],
+  providers: [
+    CollectionsRepository,
+    CollectionsService,
+    ProvisioningService,
+    PointsService,
+    PointCopiesService,
+  ],
+  exports: [CollectionsRepository, ProvisioningService, PointCopiesService],
 })
 export class CollectionsModule {}

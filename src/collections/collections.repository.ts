@@ -45,6 +45,10 @@ export class CollectionsRepository {
     return row ?? null;
   }
 
+  findAll(sessions: number[]): Promise<Collection[]> {
+    return this.database.query(FIND_ALL, [sessions]);
+  }
+
   /** One that is wanted; null: the session has one. For so many seconds it is left to whoever wants it. */
   async insert(collection: NewCollection, seconds: number): Promise<Collection | null> {
     const { name, session_key, shape, payload_indexes, backend, direct_writes } = collection;
@@ -122,6 +126,11 @@ const FIND = statement(
 const FIND_OF = statement(
   'collections.findOf',
   `select * from collections where session_key = $1 and state <> 'dropping'`,
+);
+
+const FIND_ALL = statement(
+  'collections.findAll',
+  `select * from collections where session_key = any($1::bigint[]) and state <> 'dropping'`,
 );
 
 const INSERT = statement(

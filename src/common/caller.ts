@@ -29,6 +29,13 @@ export const ALL_SCOPES: ReadonlySet<Scope> = new Set(SCOPES);
 /** A service that acts for nobody in particular. With a user's name beside the key it is that user. */
 export const isService = (caller: Caller): boolean => caller.userId === null;
 
+/** Who asked for work that outlives his request; a user, or a service. */
+export const callerOf = (userId: string | null): Caller => ({
+  userId,
+  service: userId === null ? 'job' : null,
+  scopes: ALL_SCOPES,
+});
+
 /** Tells callers apart, in idempotency keys and logs. */
 export const callerName = (caller: Caller): string =>
   caller.service === null ? `user:${caller.userId}` : `service:${caller.service}:${caller.userId ?? ''}`;

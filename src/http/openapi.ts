@@ -161,11 +161,12 @@ function answer(
     },
   };
   return {
-    description: { 200: 'Done.', 201: 'Made.', 204: 'Gone.' }[status] ?? 'Answered.',
+    description: { 200: 'Done.', 201: 'Made.', 202: 'Begun.', 204: 'Gone.' }[status] ?? 'Answered.',
     headers: {
       'X-Request-ID': TEXT,
       ...(spec.versioned && status !== '204' && { ETag: TEXT }),
-      ...(spec.located && status === '201' && { Location: TEXT }),
+      ...((spec.isJob || (spec.located && status === '201')) && { Location: TEXT }),
+      ...(spec.isJob && { 'Preference-Applied': TEXT }),
       ...(spec.idempotent && { 'Idempotency-Replayed': TEXT }),
       ...(status === '503' && { 'Retry-After': TEXT }),
     },
@@ -191,7 +192,7 @@ function refusal(status: string, codes: string[], schemas: Record<string, JsonSc
     headers: {
       'X-Request-ID': TEXT,
       ...(status === '401' && { 'WWW-Authenticate': TEXT }),
-      ...(status === '503' && { 'Retry-After': TEXT }),
+      ...((status === '503' || codes.includes('session_busy')) && { 'Retry-After': TEXT }),
     },
     content: {
       'application/problem+json': { schema: toJsonSchema(problemSchema, 'output', schemas), example },
@@ -214,6 +215,15 @@ function requestHeaders(spec: OperationSpec): Tree[] {
             'Idempotency-Key',
             'the same key with the same body has its effect once; kept at least 24 h; messages with a `message_id` of their own are known by that instead',
             { maxLength: 255 },
+          ),
+        ]
+      : []),
+    ...(spec.isJob
+      ? [
+          header(
+            'Prefer',
+            '`wait=10`: answer when the job has ended, or after so many seconds, at most 60',
+            {},
           ),
         ]
       : []),

@@ -29,6 +29,8 @@ export interface OperationSpec {
   versioned?: 'read' | 'write';
   /** a 201 answers `Location` */
   located?: boolean;
+  /** begins a job and answers where it is: 202, or with `Prefer: wait` 200 when it has ended */
+  isJob?: boolean;
   /** of the answer, when it is not JSON */
   mediaType?: string;
   /** an example of the ordinary answer, beside those in its schema */

@@ -47,6 +47,11 @@ export class JobsRepository {
     return row ?? null;
   }
 
+  async findByKey(key: number, user: string | null): Promise<Job | null> {
+    const [row] = await this.database.query<Job>(FIND_BY_KEY, [key, user]);
+    return row ?? null;
+  }
+
   /** Newest first. */
   findPage({ user, state, kind, before, limit }: ListFilter): Promise<(Job & Counted)[]> {
     const values = [
@@ -95,6 +100,11 @@ const FIND_UNFINISHED = statement(
 const FIND = statement(
   'jobs.find',
   'select * from jobs where job_id = $1::uuid and ($2::text is null or user_id = $2)',
+);
+
+const FIND_BY_KEY = statement(
+  'jobs.findByKey',
+  'select * from jobs where key = $1 and ($2::text is null or user_id = $2)',
 );
 
 /** A text for each way to ask, so that each is found by its own index. */

@@ -56,6 +56,9 @@ export const jobsQuery = z.strictObject({
 });
 export type JobsQuery = z.output<typeof jobsQuery>;
 
+/** A job as it is read. */
+export type JobRow = Job;
+
 /** A job as the API shows it. */
 export const toView = (job: Job) => ({
   job_id: job.job_id,

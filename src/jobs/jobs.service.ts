@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Caller } from '../common/caller.js';
 import { DomainError } from '../common/errors.js';
@@ -25,6 +26,8 @@ export interface NewJob {
 }
 
 const FAILURES = 5;
+/** between two looks at a job that somebody waits for */
+const LOOK_MS = 100;
 
 /** Work that outlives a request: asked for, looked at, cancelled, tried again. */
 @Injectable()
@@ -56,8 +59,21 @@ export class JobsService {
   /** @throws DomainError `job_not_found`, also for what is another user's */
   async get(id: string, caller: Caller): Promise<Job> {
     const job = isUuid(id) ? await this.jobs.find(id, caller.userId) : null;
-    if (!job) throw new DomainError('not-found', 'job_not_found', 'There is no such job.');
-    return job;
+    return job ?? notFound();
+  }
+
+  /** …by its key: what a replay answers. */
+  async getByKey(key: number, caller: Caller): Promise<Job> {
+    return (await this.jobs.findByKey(key, caller.userId)) ?? notFound();
+  }
+
+  /** The job when it has ended, or when so many seconds have passed. */
+  async wait(job: Job, caller: Caller, seconds: number): Promise<Job> {
+    const until = performance.now() + seconds * 1000;
+    for (let now = job; ; now = await this.get(job.job_id, caller)) {
+      if (now.due_at === null || performance.now() >= until) return now;
+      await pause(LOOK_MS, null, { ref: false });
+    }
   }
 
   /** The caller's own, a service's all; newest first. */
@@ -126,6 +142,10 @@ export class JobsService {
     this.database.afterCommit(() => this.queue.tell(job.job_id));
     return job;
   }
+}
+
+function notFound(): never {
+  throw new DomainError('not-found', 'job_not_found', 'There is no such job.');
 }
 
 const conflict = (code: string, detail: string) => new DomainError('conflict', code, detail);

@@ -17,7 +17,7 @@ import { type Space, SpacesService } from './spaces.service.js';
 import { isUnchanged, merged, whole } from './written.js';
 
 /** How many entries one session or one user may have. */
-const MOST = 10_000;
+export const MOST_ENTRIES = 10_000;
 
 export interface Saved {
   row: MemoryRow;
@@ -155,7 +155,8 @@ export class MemoryService {
     caller: Caller,
   ): Promise<MemoryRow> {
     checkFree(space);
-    if (space.entries >= MOST && (await this.writes.deleteExpired(space.key)) === 0) throw full();
+    if (space.entries >= MOST_ENTRIES && (await this.writes.deleteExpired(space.key)) === 0)
+      throw memoryFull();
     const memoryId = newId();
     const entry = await this.writes.insert(space.key, { name, memoryId, createdBy: caller.userId }, written);
     return this.saved(space, entry);
@@ -193,11 +194,11 @@ function notFound(): never {
   throw new DomainError('not-found', 'memory_not_found', 'There is no such entry.');
 }
 
-const full = () =>
+export const memoryFull = () =>
   new DomainError(
     'conflict',
     'memory_full',
-    `There are ${MOST} entries already: delete some, or give them a ttl_seconds.`,
+    `There are ${MOST_ENTRIES} entries already: delete some, or give them a ttl_seconds.`,
   );
 
 const gone = () => new DomainError('precondition', 'version_mismatch', 'There is no such entry.');

@@ -1,6 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
-import { statement } from '../database/statement.js';
+import { type Statement, statement } from '../database/statement.js';
+
+/** A message to be copied, in the order of the copies. */
+export interface Picked {
+  source: { key: number; id: string };
+  seq: number;
+  /** what the copy is called when its session has a message with that id already */
+  otherId: string;
+}
+
+/** Where a message stands among others. */
+export interface Placed {
+  seq: number;
+  created_at: Date;
+  bytes: number;
+}
 
 /** Copies history into a session that nobody else sees yet, within a transaction that holds the source's row. */
 @Injectable()
@@ -11,35 +26,124 @@ export class MessageCopiesRepository {
   async copy(source: { key: number; id: string }, copy: number, upToSeq: number): Promise<void> {
     await this.database.query(COPY, [source.key, copy, upToSeq, source.id]);
   }
+
+  /** The messages behind a seq, in order. */
+  placed(session: number, after: number, limit: number): Promise<Placed[]> {
+    return this.database.query(PLACED, [session, after, limit]);
+  }
+
+  /**
+   * Appends copies of these messages to a session that has copies only. The answer to a call is linked to the copy of
+   * that call, which must come before it.
+   */
+  async append(copy: number, picked: Picked[]): Promise<void> {
+    const rows = picked.map(({ source, seq, otherId }, index) => ({
+      ...{ n: index + 1, source_key: source.key, source_id: source.id, seq, other_id: otherId },
+    }));
+    await this.database.query(APPEND, [copy, JSON.stringify(rows)]);
+  }
+
+  /** The seq of a message's copy; null: it has none there. */
+  async findCopy(source: number, seq: number, copy: number): Promise<number | null> {
+    const [row] = await this.database.query<{ seq: number }>(FIND_COPY, [source, seq, copy]);
+    return row?.seq ?? null;
+  }
+
+  /** A message of these that answers a call of none of these, or is answered by none of these though it is answered; null: there is none. */
+  async findParted(session: number, from: number, to: number): Promise<number | null> {
+    const [row] = await this.database.query<{ seq: number }>(FIND_PARTED, [session, from, to]);
+    return row?.seq ?? null;
+  }
 }
 
-/** A digest of a request is not copied: that request was made to the source. */
-const COPY = statement(
-  'messages.copy',
-  `with copied as (
+/** What a copy has of its message as it is. A digest of a request is not copied: that request was made to the source. */
+const KEPT = `m.user_id, m.role, m.content, m.message_type, m.tool_calls, m.tool_call_id, m.name, m.model, m.tokens_used, m.cost_usd,
+       m.token_count, m.metadata, m.bytes, m.created_at, m.redacted_at`;
+
+/**
+ * SQL for copies and all that follows from them: calls, and the figures of their session.
+ * @param copies a query with the `session_key, seq, source_key, source_id, source_seq, message_id, tool_call_seq` of each
+ */
+const copyOf = (name: string, copies: string): Statement =>
+  statement(
+    name,
+    `with moved as materialized (${copies}),
+   copied as (
      insert into messages (
-       session_key, seq, message_id, user_id, role, content, message_type, tool_calls, tool_call_id, tool_call_seq, name,
-       model, tokens_used, cost_usd, token_count, metadata, origin, bytes, created_at, redacted_at)
-     select $2::bigint, m.seq, m.message_id, m.user_id, m.role, m.content, m.message_type, m.tool_calls, m.tool_call_id,
-       m.tool_call_seq, m.name, m.model, m.tokens_used, m.cost_usd, m.token_count, m.metadata,
-       json_build_object('session_id', $4::text, 'message_id', m.message_id, 'seq', m.seq),
-       m.bytes, m.created_at, m.redacted_at
-     from messages m where m.session_key = $1 and m.seq <= $3
-     order by m.seq
-     returning tokens_used, cost_usd, created_at
+       session_key, seq, message_id, tool_call_seq, origin, user_id, role, content, message_type, tool_calls, tool_call_id,
+       name, model, tokens_used, cost_usd, token_count, metadata, bytes, created_at, redacted_at)
+     select moved.session_key, moved.seq, moved.message_id, moved.tool_call_seq,
+       json_build_object('session_id', moved.source_id, 'message_id', m.message_id, 'seq', m.seq), ${KEPT}
+     from moved join messages m on m.session_key = moved.source_key and m.seq = moved.source_seq
+     order by moved.seq
+     returning session_key, tokens_used, cost_usd, created_at
    ), call as (
      insert into tool_calls (session_key, call_id, seq)
-     select $2::bigint, c.call_id, c.seq from tool_calls c where c.session_key = $1 and c.seq <= $3
+     select moved.session_key, c.call_id, moved.seq
+     from moved join tool_calls c on c.session_key = moved.source_key and c.seq = moved.source_seq
      returning seq
    ), sum as (
-     select count(*) as messages, coalesce(sum(tokens_used), 0) as tokens, coalesce(sum(cost_usd), 0) as cost,
+     select session_key, count(*) as messages, coalesce(sum(tokens_used), 0) as tokens, coalesce(sum(cost_usd), 0) as cost,
        max(created_at) as last_message_at
-     from copied
+     from copied group by session_key
    )
    update sessions s set
-     message_count = sum.messages, total_tokens = sum.tokens, total_cost = sum.cost,
-     copied_messages = sum.messages, copied_tokens = sum.tokens, copied_cost = sum.cost,
-     last_message_at = sum.last_message_at,
-     last_call_seq = (select coalesce(max(call.seq), 0) from call)
-   from sum where s.key = $2`,
+     message_count = s.message_count + sum.messages, total_tokens = s.total_tokens + sum.tokens,
+     total_cost = s.total_cost + sum.cost, copied_messages = s.copied_messages + sum.messages,
+     copied_tokens = s.copied_tokens + sum.tokens, copied_cost = s.copied_cost + sum.cost,
+     last_message_at = greatest(s.last_message_at, sum.last_message_at),
+     last_call_seq = greatest(s.last_call_seq, (select max(call.seq) from call))
+   from sum where s.key = sum.session_key`,
+  );
+
+const COPY = copyOf(
+  'messages.copy',
+  `select $2::bigint as session_key, m.seq, m.session_key as source_key, $4::text as source_id, m.seq as source_seq,
+     m.message_id, m.tool_call_seq
+   from messages m where m.session_key = $1 and m.seq <= $3`,
+);
+
+/** $1 the copy, $2 what is picked (json). Which call an answer belongs to is known by its origin: two sources may have the same ids. */
+const APPEND = copyOf(
+  'messages.appendCopies',
+  `with picked as materialized (
+     select p.*, m.message_id, m.tool_call_id, m.tool_call_seq, target.message_count + p.n as new_seq,
+       row_number() over (partition by m.message_id order by p.n) > 1 or exists (
+         select from messages taken where taken.session_key = target.key and taken.message_id = m.message_id) as is_taken
+     from sessions target
+       cross join json_to_recordset($2::json) as p(n int, source_key bigint, source_id text, seq bigint, other_id text)
+       join messages m on m.session_key = p.source_key and m.seq = p.seq
+     where target.key = $1
+   )
+   select $1::bigint as session_key, p.new_seq as seq, p.source_key, p.source_id, p.seq as source_seq,
+     case when p.is_taken then p.other_id else p.message_id end as message_id,
+     case when p.tool_call_seq is not null then coalesce(
+       (select c.new_seq from picked c where c.source_key = p.source_key and c.seq = p.tool_call_seq),
+       (select c.seq from tool_calls c join messages m on m.session_key = c.session_key and m.seq = c.seq
+        where c.session_key = $1 and c.call_id = p.tool_call_id
+          and m.origin ->> 'session_id' = p.source_id and (m.origin ->> 'seq')::bigint = p.tool_call_seq))
+     end as tool_call_seq
+   from picked p`,
+);
+
+const PLACED = statement(
+  'messages.placed',
+  `select seq, created_at, bytes from messages where session_key = $1 and seq > $2::bigint order by seq limit $3::int`,
+);
+
+const FIND_COPY = statement(
+  'messages.findCopy',
+  `select c.seq from messages m
+     join sessions s on s.key = m.session_key
+     join messages c on c.session_key = $3 and c.origin is not null
+       and c.origin ->> 'session_id' = s.id and c.origin ->> 'message_id' = m.message_id
+   where m.session_key = $1 and m.seq = $2`,
+);
+
+const FIND_PARTED = statement(
+  'messages.findParted',
+  `select m.seq from messages m
+   where m.session_key = $1 and m.tool_call_seq is not null
+     and (m.seq between $2::bigint and $3::bigint) <> (m.tool_call_seq between $2 and $3)
+   order by m.seq limit 1`,
 );

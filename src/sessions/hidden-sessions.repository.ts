@@ -31,6 +31,10 @@ export class HiddenSessionsRepository {
     await this.database.query(DISCARD, [key, freedId]);
   }
 
+  async entitle(key: number, title: string, seq: number): Promise<void> {
+    await this.database.query(ENTITLE, [key, title, seq]);
+  }
+
   async find(key: number): Promise<Hidden | null> {
     const [row] = await this.database.query<Hidden>(FIND, [key]);
     return row ?? null;
@@ -66,6 +70,12 @@ const SHOW = statement(
 const DISCARD = statement(
   'hidden.discard',
   `update sessions set id = $2, purged_at = clock_timestamp() where key = $1 and ${isHidden}`,
+);
+
+const ENTITLE = statement(
+  'hidden.entitle',
+  `with s as (update sessions set title_seq = $3 where key = $1)
+   update session_details set title = $2 where key = $1`,
 );
 
 const FIND = statement(

@@ -5,7 +5,7 @@ import { newId } from '../common/ids.js';
 import { Database } from '../database/database.js';
 import type { NewEvent } from '../events/events.sql.js';
 import { type Hidden, HiddenSessionsRepository } from './hidden-sessions.repository.js';
-import type { NewSession } from './sessions.repository.js';
+import type { NewSession } from './new-session.js';
 import { SessionsService, sessionCreated } from './sessions.service.js';
 
 /**
@@ -38,7 +38,17 @@ export class HiddenSessionsService {
    * @throws DomainError `session_given_up` when the purge has begun
    */
   async hold(key: number, seconds: number): Promise<void> {
-    if (!(await this.hidden.renew(key, seconds))) throw givenUp();
+    if (!(await this.isThere(key, seconds))) throw givenUp();
+  }
+
+  /** …or answers that it has. */
+  isThere(key: number, seconds: number): Promise<boolean> {
+    return this.hidden.renew(key, seconds);
+  }
+
+  /** Gives it a title that was made from the message with this seq: redacted together. */
+  entitle(key: number, title: string, seq: number): Promise<void> {
+    return this.hidden.entitle(key, title, seq);
   }
 
   /** Everybody who may sees it, whole, and it is told of: that it was made, what else happened, and its collection. */

@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Caller } from '../common/caller.js';
 import { newId } from '../common/ids.js';
+import type { JsonObject } from '../common/json.js';
 import { CONFIG, type Config } from '../config/config.js';
+import type { NewSession } from './new-session.js';
 import type { SessionRow } from './session.view.js';
 import { vectorsFor } from './session-collection.js';
-import type { NewSession } from './sessions.repository.js';
 import { DEFAULTS } from './sessions.schemas.js';
 import { SessionsService } from './sessions.service.js';
 
@@ -15,6 +16,12 @@ export interface Fork {
   /** the last message of the source that is copied */
   up_to_seq: number;
 }
+
+/** What a session made out of others is, beside what it takes over of the first of them. */
+export type Derived = Pick<NewSession, 'id' | 'user_id' | 'title' | 'title_seq'> &
+  Partial<Pick<NewSession, 'agent_id' | 'description' | 'tags' | 'context' | 'metadata'>> & {
+    lineage: JsonObject;
+  };
 
 /** Makes sessions out of others, within the transaction that copies what hangs on them. */
 @Injectable()
@@ -30,23 +37,32 @@ export class SessionCopiesService {
    * @throws DomainError `session_id_taken`
    */
   fork(source: SessionRow, { session_id, up_to_seq, title }: Fork, caller: Caller): Promise<number> {
-    const { agent_id, session_type, description, tags, context, metadata, configuration } = source;
-    const { runtime_backend, runtime_metadata, conversation_data, auto_recover, legal_hold } = DEFAULTS;
+    const { description, tags, context, metadata } = source;
     const from = { session_id: source.id, up_to_seq };
-    const session: NewSession = {
-      ...{ agent_id, session_type, description, tags, context, metadata, configuration },
-      ...{ runtime_backend, runtime_metadata, conversation_data, auto_recover, legal_hold },
+    const session = this.derived(source, {
+      ...{ description, tags, context, metadata },
       ...titleOf(source, title, up_to_seq),
-      ...{ client_id: null, checkpoint: null, heartbeat_timeout_seconds: null },
       id: session_id ?? newId(),
       user_id: caller.userId ?? source.user_id,
+      lineage: { kind: 'fork', ...from },
+    });
+    return this.sessions.derive(session, [{ type: 'session.forked', payload: from }], caller);
+  }
+
+  /** Active, of the same type and configuration as its source, but without what ran it and when it ends. */
+  derived({ agent_id, session_type, configuration }: SessionRow, own: Derived): NewSession {
+    const { runtime_backend, runtime_metadata, conversation_data, auto_recover, legal_hold } = DEFAULTS;
+    const { context, metadata, tags } = DEFAULTS;
+    return {
+      ...{ agent_id, session_type, configuration, context, metadata, tags: [...tags], description: null },
+      ...{ runtime_backend, runtime_metadata, conversation_data, auto_recover, legal_hold },
+      ...{ client_id: null, checkpoint: null, heartbeat_timeout_seconds: null },
       state: 'active',
       archived: false,
       timeout_minutes: this.config.SESSION_TTL_MINUTES ?? null,
-      lineage: { kind: 'fork', ...from },
       wants_collection: vectorsFor(configuration, this.config) !== null,
+      ...own,
     };
-    return this.sessions.derive(session, [{ type: 'session.forked', payload: from }], caller);
   }
 }
 

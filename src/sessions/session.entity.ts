@@ -21,6 +21,7 @@ const optionalName = { nullable: true, collation: 'C' } as const;
 @Index('sessions_overdue', ['overdue_at'], {
   where: 'overdue_at IS NOT NULL AND deleted_at IS NULL AND purged_at IS NULL',
 })
+@Index('sessions_busy', ['busy_job'], { where: 'busy_job IS NOT NULL' })
 @Index('sessions_purged', ['key'], { where: 'purged_at IS NOT NULL' })
 export class Session {
   /** never reused; every other table refers to it */

@@ -3,6 +3,8 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccessModule } from '../access/access.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
+import { BusySessionsRepository } from './busy-sessions.repository.js';
+import { BusySessionsService } from './busy-sessions.service.js';
 import { Checkpoint } from './checkpoint.entity.js';
 import { CheckpointsController } from './checkpoints.controller.js';
 import { CheckpointsRepository } from './checkpoints.repository.js';
@@ -45,6 +47,8 @@ import { UserSessionsController } from './user-sessions.controller.js';
     SessionListRepository,
     CheckpointsRepository,
     LivenessRepository,
+    BusySessionsRepository,
+    BusySessionsService,
     HiddenSessionsRepository,
     HiddenSessionsService,
     SessionsService,
@@ -58,6 +62,7 @@ import { UserSessionsController } from './user-sessions.controller.js';
   ],
   exports: [
     SessionsService,
+    BusySessionsService,
     HiddenSessionsService,
     SessionCopiesService,
     LivenessService,

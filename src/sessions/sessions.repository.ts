@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { type NewEvent } from '../events/events.sql.js';
+import { DOCUMENTS, type NewSession } from './new-session.js';
 import type { Session, SessionDetails } from './session.entity.js';
 import type { SessionRow } from './session.view.js';
 import type { SessionCollection } from './session-collection.js';
@@ -32,36 +33,6 @@ export type SessionChanges = Changes<
   Omit<Session, 'key' | 'version' | 'event_seq' | 'event_tx' | 'expires_at' | 'overdue_at'>
 >;
 export type DetailChanges = Changes<Omit<SessionDetails, 'key' | 'updated_at'>>;
-
-/** Everything a new session begins with; times, counters and the key are the database's. */
-export type NewSession = Pick<
-  Session,
-  | 'id'
-  | 'user_id'
-  | 'agent_id'
-  | 'client_id'
-  | 'session_type'
-  | 'runtime_backend'
-  | 'state'
-  | 'legal_hold'
-  | 'title_seq'
-  | 'timeout_minutes'
-  | 'heartbeat_timeout_seconds'
-  | 'auto_recover'
-> &
-  Pick<SessionDetails, 'title' | 'description' | 'tags' | 'lineage' | 'wants_collection' | DocumentColumn> & {
-    archived: boolean;
-  };
-
-const DOCUMENTS = [
-  'metadata',
-  'context',
-  'configuration',
-  'conversation_data',
-  'checkpoint',
-  'runtime_metadata',
-] as const;
-type DocumentColumn = (typeof DOCUMENTS)[number];
 
 /** The first messages of a session, and how many of them are redacted. */
 export interface UpTo {

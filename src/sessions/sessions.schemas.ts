@@ -42,27 +42,33 @@ export const DEFAULTS = {
   runtime_metadata: {},
 } as const;
 
-/** The members of a session a client may set; `null` is as good as none, and in an edit takes the value away. */
-const writable = {
+const tags = z
+  .array(
+    z
+      .string()
+      .trim()
+      .min(1)
+      .max(100)
+      .regex(/^[^,]*$/, 'must have no comma: lists of tags are parted by it'),
+  )
+  .max(50)
+  .transform((tags) => [...new Set(tags)])
+  .nullable();
+
+/** What a session is about, as whoever makes one may say. */
+export const describing = {
   title: title.optional(),
   description: z.string().max(10_000).nullable().optional(),
+  tags: tags.optional(),
+  metadata: document.optional(),
+};
+
+/** The members of a session a client may set; `null` is as good as none, and in an edit takes the value away. */
+const writable = {
+  ...describing,
   session_type: type.nullable().optional().meta({ description: 'free text', example: 'conversation' }),
   status: settableStatus.optional(),
-  tags: z
-    .array(
-      z
-        .string()
-        .trim()
-        .min(1)
-        .max(100)
-        .regex(/^[^,]*$/, 'must have no comma: lists of tags are parted by it'),
-    )
-    .max(50)
-    .transform((tags) => [...new Set(tags)])
-    .nullable()
-    .optional(),
   context: document.optional(),
-  metadata: document.optional(),
   configuration: document.optional(),
   conversation_data: document.optional(),
   checkpoint: jsonObject(CHECKPOINT_KIB).nullable().optional(),

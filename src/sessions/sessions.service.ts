@@ -10,10 +10,11 @@ import { Database } from '../database/database.js';
 import type { NewEvent } from '../events/events.sql.js';
 import { type Answer, type Effect, IdempotencyService } from '../idempotency/idempotency.service.js';
 import { CHECKPOINT_KIB } from './checkpoints.schemas.js';
+import type { NewSession } from './new-session.js';
 import type { SessionRow } from './session.view.js';
 import { checkedVectors, type SessionCollection, vectorsFor } from './session-collection.js';
 import { ownerRequired, SessionEditsService } from './session-edits.service.js';
-import { type NewSession, SessionsRepository, type UpTo } from './sessions.repository.js';
+import { SessionsRepository, type UpTo } from './sessions.repository.js';
 import { type CreateSession, DEFAULTS, DOCUMENT_KIB, type ResumeSession } from './sessions.schemas.js';
 
 /** Sessions: making, finding, resuming. Changes to one are in `SessionEditsService`. */
@@ -122,6 +123,18 @@ export class SessionsService {
     return (await this.createOrReturn(session, 'error', caller, [])).value.key;
   }
 
+  /**
+   * Whether a session of this owner could have the id now.
+   * @throws DomainError `session_id_taken`
+   */
+  async checkFreeId(id: string, owner: Owner, caller: Caller): Promise<void> {
+    const holder = await this.sessions.find(id, caller.userId);
+    const isFree = holder
+      ? holder.status === 'deleted' && sameOwner(holder, owner)
+      : !(await this.sessions.isHidden(id));
+    if (!isFree) throw idTaken();
+  }
+
   /** Keeps what sums up the messages of these seqs, within a transaction. It is no edit: derived, like the counters; false: it is gone. */
   storeSummary(key: number, text: string, seqs: number[], upTo: UpTo | null): Promise<boolean> {
     return this.sessions.storeSummary(key, text, seqs, upTo);
@@ -204,8 +217,10 @@ export class SessionsService {
 
 const idTaken = () => new DomainError('conflict', 'session_id_taken', 'The session_id is taken.');
 
+type Owner = Pick<NewSession, 'user_id' | 'agent_id'>;
+
 /** A session without a user belongs to its agent. */
-const sameOwner = (a: SessionRow, b: NewSession) =>
+const sameOwner = (a: Owner, b: Owner) =>
   a.user_id === b.user_id && (a.user_id !== null || a.agent_id === b.agent_id);
 
 /** What a session begins with. */

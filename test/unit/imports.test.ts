@@ -26,7 +26,12 @@ const FLOORS = [
 /** Who may take what is another room's inside, and why. */
 const EXCEPTIONS: [importer: RegExp, imported: RegExp, reason: string][] = [
   [/^retention\/purge\.service/, /\.repository$/, 'the purge asks each room to remove its own rows'],
-  [/^restructure\/fork\.service/, /-copies\.repository$/, 'a fork asks each room to copy its own rows'],
+  [
+    /^restructure\//,
+    /-copies\.repository$/,
+    'what is made out of others asks each room to copy its own rows',
+  ],
+  [/^restructure\/merge\.handler/, /^access\/members\.repository$/, 'a merge unites collaborators'],
   [/^feed\/feed\.schemas/, /^events\/event\.entity$/, 'an event is read as it is stored'],
 ];
 

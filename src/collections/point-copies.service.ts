@@ -1,0 +1,155 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../database/database.js';
+import { SessionsService } from '../sessions/sessions.service.js';
+import { noSpace, shapeMismatch } from '../vectors/errors.js';
+import type { PointId } from '../vectors/point-id.js';
+import { isSameShape } from '../vectors/shape.js';
+import type { Found, Point, Shape, VectorStore } from '../vectors/vector-store.js';
+import { VectorStores } from '../vectors/vector-stores.js';
+import type { Collection } from './collection.entity.js';
+import { CollectionsRepository } from './collections.repository.js';
+import { type OnConflict, type Placed, placed, type Source } from './placed.js';
+import { ProvisioningService } from './provisioning.service.js';
+
+/** Bytes of vectors, and points, that are read at once. */
+const [PAGE_BYTES, PAGE_POINTS] = [1024 * 1024, 1000];
+
+type Scanned = Awaited<ReturnType<VectorStore['scan']>>;
+
+/** What came of a page of points. */
+export interface Copied extends Omit<Placed, 'points'> {
+  /** the last point of the page; null: there was none */
+  last: PointId | null;
+}
+
+/** Copies points into the collection of a session that is being made. Whoever asks sees to it that nobody writes to the sources. */
+@Injectable()
+export class PointCopiesService {
+  constructor(
+    private readonly database: Database,
+    private readonly collections: CollectionsRepository,
+    private readonly provisioning: ProvisioningService,
+    private readonly sessions: SessionsService,
+    private readonly stores: VectorStores,
+  ) {}
+
+  /** The collections that there are of these sessions, by their keys. */
+  async findAll(sessions: number[]): Promise<Map<number, Collection>> {
+    return new Map((await this.collections.findAll(sessions)).map((row) => [row.session_key, row]));
+  }
+
+  /** Gives a hidden session a collection like these, with the indexes of all of them, unless it has one; there in the store then. */
+  async prepare(session: number, like: Collection[]): Promise<Collection> {
+    const { shape } = like[0]!;
+    const indexes = Object.assign({}, ...like.map(({ payload_indexes }) => payload_indexes).reverse());
+    const made = await this.database.run(async () => {
+      if (!(await this.sessions.hold(session))) throw noSpace();
+      return (await this.collections.findOf(session)) ?? this.provisioning.want(session, shape, indexes);
+    });
+    if (made!.state === 'wanted') await this.provisioning.make(made!);
+    return made!;
+  }
+
+  /** All points of a source behind one of them, page by page; each page is durable when it is told of. The next is read meanwhile. */
+  async *copy(
+    source: Source,
+    target: Collection,
+    earlier: Source[],
+    onConflict: OnConflict,
+    after: PointId | null,
+  ): AsyncGenerator<Copied> {
+    const from = this.stores.of(source.collection);
+    const request = { limit: pageOf(target.shape), payload: true, vectors: true };
+    const read = (behind: PointId | null): Promise<Scanned> =>
+      from.scan(source.collection, behind === null ? request : { ...request, after: behind });
+    let next: Promise<Scanned> | null = read(after);
+    while (next) {
+      const page: Scanned = await next;
+      next = page.next === null ? null : read(page.next);
+      // it is awaited in the next turn, if that comes
+      next?.catch(() => undefined);
+      yield await this.write(source, target, earlier, onConflict, page.points);
+    }
+  }
+
+  /** Points by their ids; answers how many there were. */
+  async copyThese(source: Collection, target: Collection, ids: PointId[]): Promise<number> {
+    const found = await this.retrieve(source, ids);
+    if (found.length > 0) await this.stores.of(target).upsert(target, found.map(whole));
+    return found.length;
+  }
+
+  /** Those of the ids that are not there. */
+  async missing(collection: Collection, ids: PointId[]): Promise<PointId[]> {
+    const there = await this.have(collection, ids);
+    return ids.filter((id) => !there.has(id));
+  }
+
+  async delete(collection: Collection, ids: PointId[]): Promise<void> {
+    await this.stores.of(collection).delete(collection, { ids });
+  }
+
+  count(collection: Collection): Promise<number> {
+    return this.stores.of(collection).count(collection);
+  }
+
+  private async write(
+    source: Source,
+    target: Collection,
+    earlier: Source[],
+    onConflict: OnConflict,
+    found: Found[],
+  ): Promise<Copied> {
+    const page = found.map(whole);
+    const taken = earlier.length === 0 ? [] : await this.taken(target, earlier, page);
+    const { points, ...counts } = placed(source, page, taken, onConflict, target.shape);
+    if (points.length > 0) await this.stores.of(target).upsert(target, points);
+    return { ...counts, last: page.at(-1)?.id ?? null };
+  }
+
+  /**
+   * What earlier sources have under the ids of a page. What the target has under them says where to look: that alone may
+   * also be this page itself, written before a worker was killed.
+   */
+  private async taken(target: Collection, earlier: Source[], page: Point[]): Promise<Point[]> {
+    const known = await this.have(
+      target,
+      page.map(({ id }) => id),
+    );
+    let ids = [...known];
+    const taken: Point[] = [];
+    for (const { collection } of earlier) {
+      if (ids.length === 0) break;
+      const found = (await this.retrieve(collection, ids)).map(whole);
+      taken.push(...found);
+      const holders = new Set(found.map(({ id }) => id));
+      ids = ids.filter((id) => !holders.has(id));
+    }
+    return taken;
+  }
+
+  private async have(collection: Collection, ids: PointId[]): Promise<Set<PointId>> {
+    const found = await this.stores
+      .of(collection)
+      .retrieve(collection, ids, { payload: false, vectors: false });
+    return new Set(found.map(({ id }) => id));
+  }
+
+  private retrieve(collection: Collection, ids: PointId[]): Promise<Found[]> {
+    return this.stores.of(collection).retrieve(collection, ids, { payload: true, vectors: true });
+  }
+}
+
+/** @throws DomainError `shape_mismatch` naming the first that differs */
+export function checkSameShape(collections: Collection[]): void {
+  const [first, ...others] = collections;
+  const other = others.find(({ shape }) => !isSameShape(shape, first!.shape));
+  if (other) throw shapeMismatch(first!.shape, other.shape);
+}
+
+const whole = ({ id, vectors, payload }: Found): Point => ({ id, vectors: vectors!, payload: payload! });
+
+function pageOf(shape: Shape): number {
+  const numbers = Object.values(shape).reduce((sum, { size }) => sum + size, 0);
+  return Math.max(1, Math.min(PAGE_POINTS, Math.floor(PAGE_BYTES / (4 * numbers))));
+}

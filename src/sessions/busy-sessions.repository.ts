@@ -1,0 +1,37 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../database/database.js';
+import { statement } from '../database/statement.js';
+import type { SessionRow } from './session.view.js';
+import { sessionColumns } from './sessions.sql.js';
+
+/** Which job reads a session. */
+@Injectable()
+export class BusySessionsRepository {
+  constructor(private readonly database: Database) {}
+
+  /** Held until the transaction ends, taken in the order of their keys, so that two who want the same wait for each other. */
+  lockAll(ids: string[], user: string | null): Promise<SessionRow[]> {
+    return this.database.query<SessionRow>(LOCK_ALL, [ids, user]);
+  }
+
+  async mark(keys: number[], jobId: string): Promise<void> {
+    await this.database.query(MARK, [keys, jobId]);
+  }
+
+  /** Answers the keys of those that the job had. */
+  async free(jobId: string): Promise<number[]> {
+    const rows = await this.database.query<{ key: number }>(FREE, [jobId]);
+    return rows.map(({ key }) => key);
+  }
+}
+
+const LOCK_ALL = statement(
+  'busy.lockAll',
+  `with s as materialized (
+     select * from sessions where id = any($1::text[]) and purged_at is null order by key for update)
+   select ${sessionColumns('$2', 'clock_timestamp()')} from s join session_details d on d.key = s.key`,
+);
+
+const MARK = statement('busy.mark', 'update sessions set busy_job = $2 where key = any($1::bigint[])');
+
+const FREE = statement('busy.free', 'update sessions set busy_job = null where busy_job = $1 returning key');
