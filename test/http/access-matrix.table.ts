@@ -213,6 +213,15 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   }),
   entry('forkSession', '', 'viewer', { body: () => ({}) }),
   entry('forkSession', 'archived', 'viewer', { state: 'archived', body: () => ({ up_to_seq: 0 }) }),
+  entry('mergeSessions', 'to keep the sources', 'viewer', {
+    body: ({ session }) => ({
+      ...{ session_ids: [session, `${session}-twin`], include: ['messages'], archive_sources: false },
+    }),
+  }),
+  entry('mergeSessions', '', 'manager', {
+    body: ({ session }) => ({ session_ids: [session, `${session}-twin`], include: ['messages'] }),
+  }),
+  entry('splitSession', '', 'manager', { body: () => ({ parts: [{ title: 'A part', from_seq: 1 }] }) }),
   entry('getMessage', '', 'viewer', { params: ({ message }) => ({ message_id: message }) }),
 
   entry('appendMessages', 'one', 'editor', { body: () => message }),

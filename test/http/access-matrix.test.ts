@@ -161,7 +161,7 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
     }),
   );
   await ok(key.post(`${at}/messages`, { message_id: cell.message, role: 'user', content: 'Hello' }));
-  if (entry.operation === 'compareSessions') {
+  if (['compareSessions', 'mergeSessions'].includes(entry.operation)) {
     await ok(key.post('/api/v1/sessions', { session_id: `${cell.session}-twin`, user_id: owner }));
   }
   if (entry.operation.includes('Memory')) {

@@ -58,6 +58,8 @@ async function make(state: State): Promise<string> {
   return session_id;
 }
 
+const another = async () => (await create(service, { user_id: user })).session_id;
+
 const GONE = '404 session_deleted';
 const CLOSED = '409 session_not_open';
 const NO_WAY = '409 invalid_transition';
@@ -84,6 +86,16 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
   ['listCheckpoints', (id) => api.get(at(id, '/checkpoints')), READ],
   ['getCheckpoint', (id) => api.get(at(id, '/checkpoints/1')), READ],
   ['forkSession', (id) => api.post(at(id, '/fork'), {}), row(GONE, '201', '201', GONE, '201', '201')],
+  [
+    'mergeSessions',
+    async (id) => api.post('/api/v1/sessions/merge', { session_ids: [id, await another()] }),
+    row(GONE, '202', '202', GONE, '202', '202'),
+  ],
+  [
+    'splitSession',
+    (id) => api.post(at(id, '/split'), { parts: [{ title: 'A part', from_seq: 1 }] }),
+    row(GONE, '202', '202', GONE, '202', '202'),
+  ],
   ['listSessionEvents', (id) => api.get(at(id, '/events')), ALWAYS],
   ['appendMessages', (id) => api.post(at(id, '/messages'), message), OPEN_ONLY('201')],
   ['patchMessage', (id) => api.patch(at(id, '/messages/m'), { tokens_used: 1 }), READ],
@@ -152,7 +164,7 @@ const said = ({ status, body }: Answer) => (status < 300 ? `${status}` : `${stat
 
 test('every operation on a session has a row', () => {
   const operations = Object.entries<Record<string, { operationId: string }>>(contract.paths)
-    .filter(([path]) => path.includes('{session_id}'))
+    .filter(([path]) => path.includes('{session_id}') || path.endsWith('/merge'))
     .flatMap(([, item]) => Object.values(item).map(({ operationId }) => operationId));
   expect([...new Set(TABLE.map(([operation]) => operation))].sort()).toEqual(operations.sort());
 });
