@@ -3,8 +3,9 @@ import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 /** What is known of the embedding of a part of a text. The vector itself is in the vector store. */
 @Entity('text_vectors')
 @Check('text_vectors_kind', `kind in ('message', 'entry')`)
-@Check('text_vectors_state', `state in ('due', 'answered', 'stored', 'refused', 'gone')`)
+@Check('text_vectors_state', `state in ('due', 'waiting', 'answered', 'stored', 'refused', 'gone')`)
 @Index('text_vectors_open', ['state', 'taken_until'], { where: `state in ('due', 'answered', 'gone')` })
+@Index('text_vectors_waiting', ['place_key'], { where: `state = 'waiting'` })
 export class TextVector {
   /** of the session, or of the user */
   @PrimaryColumn('bigint', { primaryKeyConstraintName: 'text_vectors_pkey' })
@@ -28,9 +29,9 @@ export class TextVector {
   @Column('bigint')
   version!: number;
 
-  /** `answered`: kept here until the store has it; `refused`: no vector is to be had; `gone`: to be removed from the store */
+  /** `waiting`: due, but its session is deleted; `answered`: kept here until the store has it; `refused`: no vector is to be had; `gone`: to be removed from the store */
   @Column('text')
-  state!: 'due' | 'answered' | 'stored' | 'refused' | 'gone';
+  state!: 'due' | 'waiting' | 'answered' | 'stored' | 'refused' | 'gone';
 
   /** 32-bit floats, while it is answered and not stored */
   @Column({ type: 'bytea', nullable: true })

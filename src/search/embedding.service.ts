@@ -47,6 +47,10 @@ export class EmbeddingService implements OnModuleInit {
     this.sweeps.add('embeddings to be removed', () => this.removeSome(), this.config.INDEX_SECONDS);
     this.sweeps.add('embeddings of nothing', () => this.findOrphans(), ORPHANS_PACE);
     if (!this.embedder.isConfigured) return;
+    this.sweeps.add(
+      'embeddings of restored sessions',
+      async () => (await this.embeddings.wake(ROWS)) === ROWS,
+    );
     this.sweeps.add('embeddings', () => this.askForSome(), this.config.INDEX_SECONDS);
     this.sweeps.add('embeddings to be stored', () => this.storeSome(), this.config.INDEX_SECONDS);
   }
@@ -60,7 +64,10 @@ export class EmbeddingService implements OnModuleInit {
   private async askForSome(): Promise<boolean> {
     if (this.embedder.pauseMs > 0) return false;
     const seconds = this.config.EMBEDDINGS_TIMEOUT_SECONDS + SECONDS;
-    const rows = await this.embeddings.take('due', this.embedder.batch, seconds);
+    const taken = await this.embeddings.take('due', this.embedder.batch, seconds);
+    // what is deleted is not shown to anybody, and so to no model either
+    await this.embeddings.wait(taken.filter(({ is_deleted }) => is_deleted));
+    const rows = taken.filter(({ is_deleted }) => !is_deleted);
     try {
       const texts = await this.textsOf(rows);
       await this.ask(texts);
@@ -70,7 +77,7 @@ export class EmbeddingService implements OnModuleInit {
       if (!isUnavailable(error)) throw error;
       return false;
     }
-    return rows.length > 0;
+    return taken.length > 0;
   }
 
   /** Where one of them is refused the others are asked for without it. */

@@ -1,13 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
+import { statusOf } from '../sessions/session.sql.js';
 import type { TextVector } from './embedding.entity.js';
 
 /** A part of a text of which a vector is wanted. */
 export type Wanted = Pick<TextVector, 'kind' | 'place_key' | 'item' | 'part' | 'owner' | 'version'>;
 
 /** …and what a process that has taken it knows of it. */
-export type Taken = Wanted & Pick<TextVector, 'state' | 'vector' | 'spaces'>;
+export type Taken = Wanted & Pick<TextVector, 'state' | 'vector' | 'spaces'> & { is_deleted: boolean };
 
 /** A message or an entry whose parts are told anew. */
 export type Item = Pick<TextVector, 'kind' | 'place_key' | 'item'>;
@@ -34,6 +35,16 @@ export class EmbeddingsRepository {
   /** Lets others have what was taken. */
   async release(rows: Wanted[]): Promise<void> {
     await this.database.query(RELEASE, [keysOf(rows)]);
+  }
+
+  /** Sets aside what is due of deleted sessions, so that it is not taken again and again. */
+  async wait(rows: Wanted[]): Promise<void> {
+    if (rows.length > 0) await this.database.query(WAIT, [keysOf(rows)]);
+  }
+
+  /** Lets at most so many be due again whose sessions are restored; answers how many. */
+  async wake(limit: number): Promise<number> {
+    return (await this.database.query(WAKE, [limit])).length;
   }
 
   /** Keeps answers until the store has them. */
@@ -89,6 +100,10 @@ const IS_PART = 'v.place_key = p.place_key and v.item = p.item and v.kind = p.ki
 const IS_SAME = "v.version = p.version and v.state = 'due'";
 const COLUMNS = 'v.kind, v.place_key, v.item, v.part, v.owner::text, v.version';
 
+/** SQL for: its session is deleted, or its time has run out. A user's memory has no session. */
+const isDeleted = (key: string) =>
+  `coalesce((select s.purged_at is not null or ${statusOf('s')} = 'deleted' from sessions s where s.key = ${key}), false)`;
+
 const NOTE = statement(
   'embeddings.note',
   `with items as (select * from json_to_recordset($1::json) as i(kind text, place_key bigint, item bigint)),
@@ -107,16 +122,39 @@ const NOTE = statement(
      where v.version <> excluded.version or v.owner <> excluded.owner or v.state = 'gone'`,
 );
 
+/** By their place on disk, in the order of the index: whatever PostgreSQL thinks of $2, it reads no more than these rows. */
 const TAKE = statement(
   'embeddings.take',
   `update text_vectors v set taken_until = clock_timestamp() + make_interval(secs => $3)
-   from (
-     select place_key, item, kind, part from text_vectors
+   where v.ctid = any(array(
+     select ctid from text_vectors
      where state = $1 and state in ('due', 'answered', 'gone') and (taken_until is null or taken_until < clock_timestamp())
-     limit $2 for update skip locked
-   ) p
-   where ${IS_PART}
-   returning ${COLUMNS}, v.state, v.vector, v.spaces`,
+     order by taken_until limit $2 for update skip locked))
+   returning ${COLUMNS}, v.state, v.vector, v.spaces, ${isDeleted('v.place_key')} as is_deleted`,
+);
+
+const WAIT = statement(
+  'embeddings.wait',
+  `update text_vectors v set taken_until = null, state = case when ${IS_SAME} then 'waiting' else v.state end
+   from ${PARTS} where ${IS_PART}`,
+);
+
+/** Looks at every place once, however many rows of it wait. */
+const WAKE = statement(
+  'embeddings.wake',
+  `with recursive place(key) as (
+     select min(place_key) from text_vectors where state = 'waiting'
+     union all
+     select (select min(place_key) from text_vectors where state = 'waiting' and place_key > place.key)
+     from place where place.key is not null
+   )
+   update text_vectors v set state = 'due'
+   where v.ctid = any(array(
+     select ctid from text_vectors
+     where state = 'waiting' and place_key = any(array(
+       select key from place where key is not null and not ${isDeleted('place.key')}))
+     limit $1 for update skip locked))
+   returning 1`,
 );
 
 const RELEASE = statement(
@@ -176,5 +214,5 @@ const LET_GO_ORPHANS = statement(
 
 const FORGET = statement(
   'embeddings.forget',
-  `update text_vectors set version = -1 where state not in ('due', 'gone')`,
+  `update text_vectors set version = -1 where state not in ('due', 'waiting', 'gone')`,
 );

@@ -3,7 +3,7 @@ import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
 import { FakeModels, type Trouble } from '../setup/fake-models.js';
-import { append, at, create, deriveAll, expectOk, expectRefused, fresh, share } from './support.js';
+import { append, at, create, deriveAll, expectOk, expectRefused, fresh, runOut, share } from './support.js';
 
 let models: FakeModels;
 let app: TestApp;
@@ -279,6 +279,31 @@ describe('a text', () => {
       [id, user],
     );
     expect(left.rows[0]).toEqual({ rows: 0, points: 0 });
+  });
+
+  it('of a deleted session is shown to the embedder when it is restored, and of one that is purged never', async () => {
+    const [mark, doomed, expired] = [fresh('mark'), fresh('mark'), fresh('mark')];
+    const id = await conversation(...Array.from({ length: 100 }, (_, n) => `${mark} automobile ${n}`));
+    const gone = await conversation(`${doomed} automobile`);
+    const late = await conversation(`${expired} automobile`);
+    await runOut(app.database, late);
+    for (const one of [id, gone]) expectOk(await api.delete(at(one)));
+    await conversation('an automobile of today');
+    await embedAll();
+    const asked = (text: string) => models.asked.filter((one) => one.startsWith(`${text} `)).length;
+    expect([mark, doomed, expired].map(asked)).toEqual([0, 0, 0]);
+    expect(await countOf('waiting')).toBe(102);
+    expect(contents(await search({ query: 'car', mode: 'semantic' }))).toEqual(['an automobile of today']);
+    expectOk(await api.post(at(id, '/restore')));
+    expectOk(await api.post(at(late, '/restore')));
+    await embedAll();
+    expect([mark, doomed, expired].map(asked)).toEqual([100, 0, 1]);
+    expect((await search({ query: 'car', mode: 'semantic', session_id: late })).hits).toHaveLength(1);
+    expect((await api.delete(at(gone, '?permanent=true'))).status).toBe(204);
+    await embedAll();
+    await embedAll();
+    expect(asked(doomed)).toBe(0);
+    expect(await countOf('waiting')).toBe(0);
   });
 
   it('is embedded by one of two processes', async () => {
