@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Logger } from 'pino';
@@ -11,8 +10,8 @@ import { Facts } from '../memory/facts.js';
 import { History } from '../messages/history.js';
 import { Embedder } from '../models/embedder.js';
 import { isNoSpace } from '../vectors/errors.js';
-import { InstallationId } from '../vectors/installation.js';
 import { DERIVED_STORE, type Point, type Space, type VectorStore } from '../vectors/vector-store.js';
+import { EmbeddingSpaces, spaceNamed } from './embedding-spaces.js';
 import { EmbeddingsRepository, type Taken, type Wanted } from './embeddings.repository.js';
 import { textOfEntry, textOfMessage } from './source-text.js';
 import { partsOf } from './words.js';
@@ -36,7 +35,7 @@ export class EmbeddingService implements OnModuleInit {
     private readonly history: History,
     private readonly facts: Facts,
     private readonly sweeps: Sweeps,
-    private readonly installation: InstallationId,
+    private readonly spaces: EmbeddingSpaces,
     @Inject(DERIVED_STORE) private readonly store: VectorStore,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Logger,
@@ -53,12 +52,6 @@ export class EmbeddingService implements OnModuleInit {
     );
     this.sweeps.add('embeddings', () => this.askForSome(), this.config.INDEX_SECONDS);
     this.sweeps.add('embeddings to be stored', () => this.storeSome(), this.config.INDEX_SECONDS);
-  }
-
-  /** Where the embeddings of an owner's texts are: of the same model and size only those can be compared. */
-  async spaceOf(owner: string, size: number): Promise<Space> {
-    const model = createHash('sha256').update(this.embedder.model).digest('hex').slice(0, 8);
-    return space(`${await this.installation.get()}e_${model}-${size}_${owner}`);
   }
 
   private async askForSome(): Promise<boolean> {
@@ -102,7 +95,7 @@ export class EmbeddingService implements OnModuleInit {
     const answers = rows.map(async (row, index) => ({
       ...row,
       hex: Buffer.from(Float32Array.from(vectors[index]!).buffer).toString('hex'),
-      space: (await this.spaceOf(row.owner, vectors[index]!.length)).name,
+      space: (await this.spaces.of(row.owner, vectors[index]!.length)).name,
     }));
     await this.embeddings.answered(await Promise.all(answers));
   }
@@ -147,7 +140,7 @@ export class EmbeddingService implements OnModuleInit {
     const rows = await this.embeddings.take('answered', ROWS, SECONDS);
     const spaces = bySpace(rows, ({ spaces }) => spaces.slice(-1));
     const outcomes = await Promise.allSettled(
-      [...spaces].map(([name, some]) => this.storeIn(space(name), some)),
+      [...spaces].map(([name, some]) => this.storeIn(spaceNamed(name), some)),
     );
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed) throw failed.reason;
@@ -156,11 +149,8 @@ export class EmbeddingService implements OnModuleInit {
 
   private async storeIn(space: Space, rows: Taken[]): Promise<void> {
     try {
-      if (!this.known.has(space.name)) await this.store.ensure(space, { place: 'integer' });
-      this.known.add(space.name);
-      await this.store.upsert(space, rows.map(pointOf));
+      await this.put(space, rows.map(pointOf));
     } catch (error) {
-      this.known.delete(space.name);
       if (isFinal(error) && rows.length === 1) return this.refuse(rows, error);
       if (isFinal(error)) {
         await this.storeIn(space, rows.slice(0, rows.length >> 1));
@@ -173,10 +163,21 @@ export class EmbeddingService implements OnModuleInit {
     if (unwanted.length > 0) await this.store.delete(space, { ids: unwanted.map(idOf) });
   }
 
+  /** A space that was dropped since it was made is made again. */
+  private async put(space: Space, points: Point[]): Promise<void> {
+    if (this.known.has(space.name)) {
+      const isThere = await this.store.upsert(space, points).then(() => true, unlessGone);
+      if (isThere) return;
+    }
+    await this.store.ensure(space, { place: 'integer' });
+    this.known.add(space.name);
+    await this.store.upsert(space, points);
+  }
+
   private async removeSome(): Promise<boolean> {
     const rows = await this.embeddings.take('gone', ROWS, SECONDS);
     for (const [name, some] of bySpace(rows, ({ spaces }) => spaces))
-      await this.store.delete(space(name), { ids: some.map(idOf) }).catch(unlessGone);
+      await this.store.delete(spaceNamed(name), { ids: some.map(idOf) }).catch(unlessGone);
     await this.embeddings.removed(rows);
     return rows.length === ROWS;
   }
@@ -216,12 +217,6 @@ function bySpace(rows: Taken[], namesOf: (row: Taken) => string[]): Map<string, 
 
 const isFinal = (error: unknown) =>
   error instanceof DomainError && (error.kind === 'too-large' || error.kind === 'invalid');
-
-/** A space by its name, which tells the size of its vectors. */
-const space = (name: string): Space => ({
-  name,
-  shape: { '': { size: Number(/-(\d+)_/.exec(name)?.[1]), distance: 'cosine' } },
-});
 
 /** The same part has the same point whatever its version: a newer one takes its place. */
 const idOf = ({ kind, place_key, item, part }: Wanted) => derivedId('text', kind, place_key, item, part);

@@ -66,6 +66,17 @@ export class EmbeddingsRepository {
     await this.database.query(REMOVED, [keysOf(rows)]);
   }
 
+  /** Those of the spaces in which no text belongs: whatever the store has there is of an older version, or was asked for anew. */
+  async unheld(spaces: string[]): Promise<string[]> {
+    const rows = await this.database.query<{ name: string }>(UNHELD, [spaces]);
+    return rows.map(({ name }) => name);
+  }
+
+  /** Lets what belongs in these spaces be due again. */
+  async askAgain(spaces: string[]): Promise<void> {
+    await this.database.query(ASK_AGAIN, [spaces]);
+  }
+
   /** Lets at most so many of a purged session go; answers how many. */
   async purge(place: number, limit: number): Promise<number> {
     return (await this.database.query(LET_GO, [place, limit])).length;
@@ -167,10 +178,24 @@ const ANSWERED = statement(
   `update text_vectors v set taken_until = null,
      state = case when ${IS_SAME} then 'answered' else v.state end,
      vector = case when ${IS_SAME} then decode(p.hex, 'hex') end,
-     spaces = case when ${IS_SAME} and not p.space = any(v.spaces) then v.spaces || p.space else v.spaces end
+     spaces = case when ${IS_SAME} then array_remove(v.spaces, p.space) || p.space else v.spaces end
    from json_to_recordset($1::json)
      as p(kind text, place_key bigint, item bigint, part int, version bigint, hex text, space text)
    where ${IS_PART}`,
+);
+
+const BELONGS_IN = 'v.spaces[cardinality(v.spaces)]';
+
+const UNHELD = statement(
+  'embeddings.unheld',
+  `select name from unnest($1::text[]) name
+   where not exists (select from text_vectors v where v.state in ('answered', 'stored') and ${BELONGS_IN} = name)`,
+);
+
+const ASK_AGAIN = statement(
+  'embeddings.askAgain',
+  `update text_vectors v set state = 'due', vector = null
+   where ${BELONGS_IN} = any($1::text[]) and v.state in ('answered', 'stored')`,
 );
 
 const REFUSED = statement(

@@ -8,6 +8,7 @@ import { ModelsModule } from '../models/models.module.js';
 import { VectorsModule } from '../vectors/vectors.module.js';
 import { TextVector } from './embedding.entity.js';
 import { EmbeddingService } from './embedding.service.js';
+import { EmbeddingSpaces } from './embedding-spaces.js';
 import { EmbeddingsRepository } from './embeddings.repository.js';
 import { IndexingService } from './indexing.service.js';
 import { SearchController } from './search.controller.js';
@@ -33,6 +34,7 @@ import { TextsRepository } from './texts.repository.js';
   providers: [
     TextsRepository,
     EmbeddingsRepository,
+    EmbeddingSpaces,
     EmbeddingService,
     IndexingService,
     SearchRepository,

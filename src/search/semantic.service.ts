@@ -4,7 +4,7 @@ import { Embedder, notConfigured } from '../models/embedder.js';
 import { isNoSpace } from '../vectors/errors.js';
 import type { Condition } from '../vectors/filter.js';
 import { DERIVED_STORE, type VectorStore } from '../vectors/vector-store.js';
-import { EmbeddingService } from './embedding.service.js';
+import { EmbeddingSpaces } from './embedding-spaces.js';
 import type { Hit, SearchRequest } from './search.repository.js';
 import { type Near, type Owned, SemanticRepository } from './semantic.repository.js';
 
@@ -16,7 +16,7 @@ const [AMPLE, MOST] = [4, 10_000];
 export class SemanticService {
   constructor(
     private readonly embedder: Embedder,
-    private readonly embeddings: EmbeddingService,
+    private readonly spaces: EmbeddingSpaces,
     private readonly repository: SemanticRepository,
     @Inject(DERIVED_STORE) private readonly store: VectorStore,
   ) {}
@@ -46,7 +46,7 @@ export class SemanticService {
     { of }: SearchRequest,
     limit: number,
   ): Promise<Near[]> {
-    const space = await this.embeddings.spaceOf(owner, vector.length);
+    const space = await this.spaces.of(owner, vector.length);
     const must: Condition[] = [{ key: 'kind', match: { value: of === 'messages' ? 'message' : 'entry' } }];
     if (places !== null) must.push({ key: 'place', match: { any: places } });
     const asked = { vector, using: '', filter: { must }, limit };

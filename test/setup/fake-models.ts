@@ -8,7 +8,6 @@ export type Trouble =
   | { kind: 'silence' }
   | { kind: 'cut' };
 
-const SIZE = 32;
 /** Words that mean the same. */
 const MEANINGS = [
   ['car', 'automobile', 'vehicle'],
@@ -33,6 +32,8 @@ export class FakeModels {
   /** …by all, as long as it is set */
   trouble: Trouble | null = null;
   delayMs = 0;
+  /** of its vectors */
+  size = 32;
   /** what a text must have for the whole request to be refused */
   refused: RegExp | null = null;
   /** what is answered to a prompt */
@@ -79,7 +80,10 @@ export class FakeModels {
         choices: [{ message: { content: this.summarize(this.prompts.at(-1)!) } }],
       });
     send(response, 200, {
-      data: body.input.map((text: string, index: number) => ({ index, embedding: embedding(text) })),
+      data: body.input.map((text: string, index: number) => ({
+        index,
+        embedding: embedding(text, this.size),
+      })),
     });
     response.on('finish', () => this.answered.push(...body.input));
   }
@@ -109,11 +113,11 @@ function fail(response: ServerResponse, trouble: Trouble): void {
   }
 }
 
-function embedding(text: string): number[] {
-  const vector: number[] = Array(SIZE).fill(0.001);
+function embedding(text: string, size: number): number[] {
+  const vector: number[] = Array(size).fill(0.001);
   for (const word of text.toLowerCase().match(/\p{L}+/gu) ?? []) {
     const meaning = MEANINGS.find((words) => words.includes(word))?.[0] ?? word;
-    vector[hash(meaning) % SIZE]! += 1;
+    vector[hash(meaning) % size]! += 1;
   }
   return vector;
 }
