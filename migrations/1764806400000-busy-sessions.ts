@@ -6,9 +6,7 @@ export class BusySessions1764806400000 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query('alter table sessions add busy_job uuid');
-    await runner.query(
-      'create index sessions_busy on sessions (busy_job) where busy_job is not null',
-    );
+    await runner.query('create index sessions_busy on sessions (busy_job) where busy_job is not null');
     await runner.query('alter table jobs add committed boolean not null default false');
   }
 

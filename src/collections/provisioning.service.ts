@@ -18,8 +18,8 @@ import { CollectionsRepository, ITS_OWN } from './collections.repository.js';
 
 /** How many at a time: collections to be made or dropped, names to be looked up. */
 const [DUE, NAMES] = [20, 500];
-/** Seconds between looks for what nobody knows. */
-const ORPHANS_PACE = 3600;
+/** When what nobody knows is looked for. */
+const HOURLY = '7 * * * *';
 
 /** Makes collections in their stores and drops them there. What is wanted is a row; the store may be down meanwhile. */
 @Injectable()
@@ -41,7 +41,7 @@ export class ProvisioningService implements OnModuleInit {
     for (const store of this.stores.all) {
       const where = `${store.backend}${store.directWrites ? ', direct' : ''}`;
       this.sweeps.add(`collections due in ${where}`, () => this.settleSome(store), this.config.INDEX_SECONDS);
-      this.sweeps.add(`collections unknown in ${where}`, () => this.dropUnknown(store), ORPHANS_PACE);
+      this.sweeps.schedule(`collections unknown in ${where}`, HOURLY, () => this.dropUnknown(store));
     }
   }
 

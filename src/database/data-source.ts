@@ -14,6 +14,7 @@ import { Collections1764547200000 } from '../../migrations/1764547200000-collect
 import { Embeddings1764633600000 } from '../../migrations/1764633600000-embeddings.js';
 import { ModelSummaries1764720000000 } from '../../migrations/1764720000000-model-summaries.js';
 import { BusySessions1764806400000 } from '../../migrations/1764806400000-busy-sessions.js';
+import { Schedules1764892800000 } from '../../migrations/1764892800000-schedules.js';
 import { WaitingEmbeddings1764979200000 } from '../../migrations/1764979200000-waiting-embeddings.js';
 
 const INT8 = 20;
@@ -53,6 +54,7 @@ const MIGRATIONS = [
   Embeddings1764633600000,
   ModelSummaries1764720000000,
   BusySessions1764806400000,
+  Schedules1764892800000,
   WaitingEmbeddings1764979200000,
 ];
 

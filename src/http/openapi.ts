@@ -1,6 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
+import { headersOfAnswer, headersOfRefusal, headersOfRequest } from './openapi-headers.js';
 import { type OperationSpec, operationById, refusalsOf } from './operation.js';
 import { problemSchema } from './problem.js';
 
@@ -96,7 +97,7 @@ function complete(operation: Tree, schemas: Record<string, JsonSchema>): void {
   operation.security = spec.scope === null ? [] : SECURITY;
   if (spec.scope) operation['x-scope'] = spec.scope;
   if (spec.permission) operation['x-permission'] = spec.permission;
-  operation.parameters = [...(operation.parameters ?? []).map(tidyParameter), ...requestHeaders(spec)];
+  operation.parameters = [...(operation.parameters ?? []).map(tidyParameter), ...headersOfRequest(spec)];
   if (spec.body) operation.requestBody = requestBody(operation, spec.body);
   else delete operation.requestBody;
   operation.responses = responses(spec, schemas);
@@ -162,19 +163,10 @@ function answer(
   };
   return {
     description: { 200: 'Done.', 201: 'Made.', 202: 'Begun.', 204: 'Gone.' }[status] ?? 'Answered.',
-    headers: {
-      'X-Request-ID': TEXT,
-      ...(spec.versioned && status !== '204' && { ETag: TEXT }),
-      ...((spec.isJob || (spec.located && status === '201')) && { Location: TEXT }),
-      ...(spec.isJob && { 'Preference-Applied': TEXT }),
-      ...(spec.idempotent && { 'Idempotency-Replayed': TEXT }),
-      ...(status === '503' && { 'Retry-After': TEXT }),
-    },
+    headers: headersOfAnswer(spec, status),
     ...(content && { content }),
   };
 }
-
-const TEXT = { schema: { type: 'string' } };
 
 function refusal(status: string, codes: string[], schemas: Record<string, JsonSchema>): Tree {
   const code = codes[0];
@@ -189,48 +181,11 @@ function refusal(status: string, codes: string[], schemas: Record<string, JsonSc
   };
   return {
     description: `Refused: ${codes.map((c) => `\`${c}\``).join(', ')}.`,
-    headers: {
-      'X-Request-ID': TEXT,
-      ...(status === '401' && { 'WWW-Authenticate': TEXT }),
-      ...((status === '503' || codes.includes('session_busy')) && { 'Retry-After': TEXT }),
-    },
+    headers: headersOfRefusal(status, codes),
     content: {
       'application/problem+json': { schema: toJsonSchema(problemSchema, 'output', schemas), example },
     },
   };
-}
-
-function requestHeaders(spec: OperationSpec): Tree[] {
-  const header = (name: string, description: string, schema: JsonSchema) => ({
-    name,
-    in: 'header',
-    required: false,
-    description,
-    schema: { type: 'string', ...schema },
-  });
-  return [
-    ...(spec.idempotent
-      ? [
-          header(
-            'Idempotency-Key',
-            'the same key with the same body has its effect once; kept at least 24 h; messages with a `message_id` of their own are known by that instead',
-            { maxLength: 255 },
-          ),
-        ]
-      : []),
-    ...(spec.isJob
-      ? [
-          header(
-            'Prefer',
-            '`wait=10`: answer when the job has ended, or after so many seconds, at most 60',
-            {},
-          ),
-        ]
-      : []),
-    ...(spec.versioned === 'write'
-      ? [header('If-Match', 'the ETag that was read; 412 when it changed since', {})]
-      : []),
-  ];
 }
 
 /** A Zod schema as JSON Schema; those with an id become components and are referred to. */

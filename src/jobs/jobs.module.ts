@@ -12,14 +12,17 @@ import { JobsRepository } from './jobs.repository.js';
 import { JobsService } from './jobs.service.js';
 import { JobsSweep } from './jobs.sweep.js';
 import { LeasesRepository } from './leases.repository.js';
+import { Schedule } from './schedule.entity.js';
+import { SchedulesRepository } from './schedules.repository.js';
 import { Sweeps } from './sweeps.js';
 
 /** Work that no request waits for. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Job]), DiscoveryModule, IdempotencyModule],
+  imports: [TypeOrmModule.forFeature([Job, Schedule]), DiscoveryModule, IdempotencyModule],
   controllers: [JobsController],
   providers: [
     Sweeps,
+    SchedulesRepository,
     JobsService,
     JobsRepository,
     LeasesRepository,

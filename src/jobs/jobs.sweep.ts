@@ -4,6 +4,7 @@ import { Sweeps } from './sweeps.js';
 
 const DAYS = 30;
 const BATCH = 1_000;
+const DAILY = '47 2 * * *';
 
 /** Forgets jobs that ended long ago; those that failed stay, for somebody to look at. */
 @Injectable()
@@ -14,6 +15,10 @@ export class JobsSweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.sweeps.add('jobs that ended long ago', async () => (await this.jobs.forget(DAYS, BATCH)) === BATCH);
+    this.sweeps.schedule(
+      'jobs that ended long ago',
+      DAILY,
+      async () => (await this.jobs.forget(DAYS, BATCH)) === BATCH,
+    );
   }
 }

@@ -7,6 +7,7 @@ import {
 import type { Logger } from 'pino';
 import { CONFIG, type Config } from '../config/config.js';
 import { LOG } from '../http/log.js';
+import { SchedulesRepository } from './schedules.repository.js';
 
 /** One short transaction's worth of work, found by looking at rows. Answers whether there may be more. */
 export type Step = () => Promise<boolean>;
@@ -15,10 +16,12 @@ interface Sweep {
   step: Step;
   /** between two turns */
   seconds: number;
+  /** set times, once for all processes; null: each process has turns of its own */
+  cron: string | null;
 }
 
 /**
- * What is done again and again, every `SWEEP_SECONDS` or at a pace of its own, by every process but one that only serves (`ROLE=api`): rooms add their steps. A step takes rows
+ * What is done again and again, by every process but one that only serves (`ROLE=api`): rooms add their steps. A step takes rows
  * that no other process holds, so several share the work and a killed one leaves it to the next.
  */
 @Injectable()
@@ -31,16 +34,23 @@ export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Logger,
+    private readonly schedules: SchedulesRepository,
   ) {}
 
+  /** …every `SWEEP_SECONDS`, or at a pace of its own. */
   add(name: string, step: Step, seconds = this.config.SWEEP_SECONDS): void {
-    this.sweeps.set(name, { step, seconds });
+    this.sweeps.set(name, { step, seconds, cron: null });
+  }
+
+  /** …at set times (five fields, UTC), by one process: the next time is a row, so it is not forgotten while none runs. */
+  schedule(name: string, cron: string, step: Step): void {
+    this.sweeps.set(name, { step, seconds: this.config.SWEEP_SECONDS, cron });
   }
 
   onApplicationBootstrap(): void {
     if (this.config.ROLE === 'api') return;
-    for (const [name, { step, seconds }] of this.sweeps)
-      this.timers.push(setInterval(() => this.turn(name, step), seconds * 1000).unref());
+    for (const [name, sweep] of this.sweeps)
+      this.timers.push(setInterval(() => this.turn(name, sweep), sweep.seconds * 1000).unref());
   }
 
   /** Before the pool is closed: a step that runs is finished. */
@@ -50,7 +60,7 @@ export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown
     await Promise.all(this.running.values());
   }
 
-  /** Does all there is to do, once. */
+  /** Does all there is to do, once, whatever the time. */
   async run(): Promise<void> {
     for (const [name, { step }] of this.sweeps) {
       await this.running.get(name);
@@ -59,12 +69,20 @@ export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown
   }
 
   /** One step that fails, or has much to do, keeps no other from its turn. */
-  private turn(name: string, step: Step): void {
+  private turn(name: string, sweep: Sweep): void {
     if (this.running.has(name)) return;
-    const done = this.exhaust(step)
+    const done = this.doIfDue(name, sweep)
       .catch((err: unknown) => this.log.warn({ err, sweep: name }, 'sweep failed'))
       .finally(() => this.running.delete(name));
     this.running.set(name, done);
+  }
+
+  /** One that fails is not done: it is due again when its lease is over. */
+  private async doIfDue(name: string, { step, cron }: Sweep): Promise<void> {
+    if (cron === null) return this.exhaust(step);
+    if (!(await this.schedules.take(name, cron))) return;
+    await this.exhaust(step);
+    await this.schedules.done(name, cron);
   }
 
   private async exhaust(step: Step): Promise<void> {

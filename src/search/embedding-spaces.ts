@@ -8,8 +8,8 @@ import { InstallationId } from '../vectors/installation.js';
 import { DERIVED_STORE, type Space, type VectorStore } from '../vectors/vector-store.js';
 import { EmbeddingsRepository } from './embeddings.repository.js';
 
-/** Seconds between looks for spaces of other models, and names that are looked up at once. */
-const [PACE, NAMES] = [3600, 500];
+/** When spaces of other models are looked for, and names that are looked up at once. */
+const [HOURLY, NAMES] = ['27 * * * *', 500];
 
 /** Where embeddings are: in a space for every owner, model and size, since only vectors of the same of these can be compared. */
 @Injectable()
@@ -28,7 +28,7 @@ export class EmbeddingSpaces implements OnModuleInit {
 
   onModuleInit(): void {
     if (!this.embedder.isConfigured) return;
-    this.sweeps.add('embeddings of other models', () => this.dropOthers(), PACE);
+    this.sweeps.schedule('embeddings of other models', HOURLY, () => this.dropOthers());
   }
 
   /** Where the texts of an owner belong whose vectors have this size. */

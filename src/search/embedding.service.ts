@@ -16,8 +16,8 @@ import { EmbeddingsRepository, type Taken, type Wanted } from './embeddings.repo
 import { textOfEntry, textOfMessage } from './source-text.js';
 import { partsOf } from './words.js';
 
-/** Seconds between looks for what was left behind. */
-const ORPHANS_PACE = 3600;
+/** When what is of nothing is looked for. */
+const HOURLY = '17 * * * *';
 /** Rows at a time that are stored or removed, and seconds they are taken for. */
 const [ROWS, SECONDS] = [200, 120];
 
@@ -44,7 +44,7 @@ export class EmbeddingService implements OnModuleInit {
   onModuleInit(): void {
     // what is embedded is removed with its text even where nothing is embedded any more
     this.sweeps.add('embeddings to be removed', () => this.removeSome(), this.config.INDEX_SECONDS);
-    this.sweeps.add('embeddings of nothing', () => this.findOrphans(), ORPHANS_PACE);
+    this.sweeps.schedule('embeddings of nothing', HOURLY, () => this.findOrphans());
     if (!this.embedder.isConfigured) return;
     this.sweeps.add(
       'embeddings of restored sessions',

@@ -27,7 +27,7 @@ const starting = (kinds: string[], ...handlers: Parameters<typeof withRooms>[1][
   );
 
 test.each([
-  ['a kind without a handler', [EFFECTS, 'merge'], [EffectsHandler], /kind merge have no handler/],
+  ['a kind without a handler', [EFFECTS, 'idle'], [EffectsHandler], /kind idle have no handler/],
   ['a kind with two', [EFFECTS], [EffectsHandler, Second], /kind effects have two handlers/],
   ['a handler of no kind', [EFFECTS], [EffectsHandler, Stranger], /kind unheard-of .* not in JOB_KINDS/],
 ] as const)('%s stops the start', async (_, kinds, handlers, message) => {

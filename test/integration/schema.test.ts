@@ -12,6 +12,7 @@ import { StreamPosition } from '../../src/events/stream-position.entity.js';
 import { User } from '../../src/events/user.entity.js';
 import { IdempotencyKey } from '../../src/idempotency/idempotency-key.entity.js';
 import { Job } from '../../src/jobs/job.entity.js';
+import { Schedule } from '../../src/jobs/schedule.entity.js';
 import { MemoryEntry, MemorySpace, MemoryVersion } from '../../src/memory/memory.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
 import { TextVector } from '../../src/search/embedding.entity.js';
@@ -44,6 +45,7 @@ const entities = [
   SearchLanguageRow,
   IdempotencyKey,
   Job,
+  Schedule,
   SessionTotals,
   ServiceTotals,
   SpaceRow,

@@ -47,8 +47,7 @@ function checkHeaders(where: string, documented: object, { status, headers }: An
     if (isThere && !(name in documented))
       throw new Error(`${where} has the header ${name}, which is not documented`);
     const isOptional = OPTIONAL.has(name) || (name === 'Retry-After' && status === 409);
-    if (!isThere && name in documented && !isOptional)
-      throw new Error(`${where} lacks the header ${name}`);
+    if (!isThere && name in documented && !isOptional) throw new Error(`${where} lacks the header ${name}`);
   }
 }
 
