@@ -16,9 +16,9 @@ export async function createApp(
   rooms = AppModule.forRoot(config, log, databaseUrl),
 ): Promise<NestFastifyApplication> {
   const app = await createServer(rooms, config, log);
-  const document = buildOpenApi(app, VERSION);
-  app.get(OpenApiDocument).value = document;
-  SwaggerModule.setup('docs', app, document, {
+  const document = app.get(OpenApiDocument);
+  document.build = () => buildOpenApi(app, VERSION);
+  SwaggerModule.setup('docs', app, () => document.value, {
     raw: false,
     customSiteTitle: 'Session Service',
     swaggerOptions: { tryItOutEnabled: true, persistAuthorization: true },

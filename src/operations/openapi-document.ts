@@ -1,8 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
 
-/** The OpenAPI document: built from all routes when the application is put together, before it listens. */
+/** The OpenAPI document: built from all routes when somebody first asks for it, since the start would wait half a second for it. */
 @Injectable()
 export class OpenApiDocument {
-  value?: OpenAPIObject;
+  private built?: OpenAPIObject;
+
+  /** told by whoever puts the application together */
+  build!: () => OpenAPIObject;
+
+  get value(): OpenAPIObject {
+    this.built ??= this.build();
+    return this.built;
+  }
 }
