@@ -7,9 +7,11 @@ import type { Job } from './job.entity.js';
 import { JobsService } from './jobs.service.js';
 
 const LOOK_MS = 500;
+/** …for who waits with his request */
+const SOON_MS = 100;
 const COMMENT_MS = 15_000;
 
-/** Follows jobs for those who watch them, by looking at their rows. */
+/** Follows jobs for those who watch them, or wait, by looking at their rows. */
 @Injectable()
 export class JobStreams implements BeforeApplicationShutdown {
   private isStopping = false;
@@ -39,8 +41,17 @@ export class JobStreams implements BeforeApplicationShutdown {
     }
   }
 
-  private async wait(): Promise<boolean> {
-    await pause(LOOK_MS, null, { ref: false });
+  /** The job when it has ended, or when so many seconds have passed, or the process stops. */
+  async ended(job: Job, caller: Caller, seconds: number): Promise<Job> {
+    const until = performance.now() + seconds * 1000;
+    for (let now = job; ; now = await this.jobs.get(job.job_id, caller)) {
+      if (now.due_at === null || performance.now() >= until) return now;
+      if (!(await this.wait(SOON_MS))) return now;
+    }
+  }
+
+  private async wait(ms = LOOK_MS): Promise<boolean> {
+    await pause(ms, null, { ref: false });
     return !this.isStopping;
   }
 

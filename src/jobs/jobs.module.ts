@@ -32,6 +32,6 @@ import { Sweeps } from './sweeps.js';
     JobStreams,
     JobsSweep,
   ],
-  exports: [Sweeps, JobsService, JobQueue],
+  exports: [Sweeps, JobsService, JobStreams, JobQueue],
 })
 export class JobsModule {}

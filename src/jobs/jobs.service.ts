@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Caller } from '../common/caller.js';
 import { DomainError } from '../common/errors.js';
@@ -26,8 +25,6 @@ export interface NewJob {
 }
 
 const FAILURES = 5;
-/** between two looks at a job that somebody waits for */
-const LOOK_MS = 100;
 
 /** Work that outlives a request: asked for, looked at, cancelled, tried again. */
 @Injectable()
@@ -65,15 +62,6 @@ export class JobsService {
   /** …by its key: what a replay answers. */
   async getByKey(key: number, caller: Caller): Promise<Job> {
     return (await this.jobs.findByKey(key, caller.userId)) ?? notFound();
-  }
-
-  /** The job when it has ended, or when so many seconds have passed. */
-  async wait(job: Job, caller: Caller, seconds: number): Promise<Job> {
-    const until = performance.now() + seconds * 1000;
-    for (let now = job; ; now = await this.get(job.job_id, caller)) {
-      if (now.due_at === null || performance.now() >= until) return now;
-      await pause(LOOK_MS, null, { ref: false });
-    }
   }
 
   /** The caller's own, a service's all; newest first. */

@@ -7,8 +7,8 @@ import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
 import { PreferWait } from '../http/prefer.js';
 import type { Answer } from '../idempotency/idempotency.service.js';
+import { JobStreams } from '../jobs/job-streams.js';
 import { type JobRow, jobView, toView } from '../jobs/jobs.schemas.js';
-import { JobsService } from '../jobs/jobs.service.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
 import { type Merge, mergeBody } from './merge.schemas.js';
 import { MergeService } from './merge.service.js';
@@ -21,7 +21,7 @@ export class RestructureController {
   constructor(
     private readonly merges: MergeService,
     private readonly splits: SplitService,
-    private readonly jobs: JobsService,
+    private readonly streams: JobStreams,
   ) {}
 
   @Post('merge')
@@ -90,7 +90,7 @@ export class RestructureController {
 
   /** 202, or 200 when it has ended. */
   private async answer(reply: FastifyReply, answer: Answer<JobRow>, wait: number, caller: Caller) {
-    const job = await this.jobs.wait(replyOnce(reply, answer), caller, wait);
+    const job = await this.streams.ended(replyOnce(reply, answer), caller, wait);
     reply
       .status(wait > 0 && job.due_at === null ? 200 : 202)
       .header('location', `/api/v1/jobs/${job.job_id}`);
