@@ -1,7 +1,8 @@
 // npm run bench: the product's hot paths beside what PostgreSQL alone does, in turns, in one run.
 // Options: --seconds 4 (a measurement), --rounds 3, --warm 10 (seconds of each case before it counts), --only append,list,
 // --growth 10000,100000,1000000, --derived (search over 200,000 messages, contexts of long sessions, a megabyte without a space),
-// --vectors (points in PostgreSQL, and in the Qdrant that QDRANT_URL names)
+// --vectors (points in PostgreSQL, and in the Qdrant that QDRANT_URL names),
+// --transfer 1 (nothing but export and import of a session of 40,000 messages and 100,000 points, or of this share of it)
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { newId } from '../dist/src/common/ids.js';
@@ -15,6 +16,7 @@ import { SESSION, script, sent, UNIQUE } from './own-sql.mjs';
 import { startPostgres } from './postgres.mjs';
 import { addMessages, seed } from './seed.mjs';
 import { startBare, startService } from './service.mjs';
+import { measureTransfer } from './transfer.mjs';
 import { measureVectors } from './vectors.mjs';
 
 const CONNECTIONS = 16;
@@ -29,6 +31,7 @@ const { values: options } = parseArgs({
     growth: { type: 'string' },
     derived: { type: 'boolean' },
     vectors: { type: 'boolean' },
+    transfer: { type: 'string' },
   },
 });
 const seconds = Number(options.seconds);
@@ -325,6 +328,15 @@ try {
   ]) {
     console.log(`${name} = ${(await postgres.query(`select current_setting('${name}') as value`))[0].value}`);
   }
+  if (options.transfer) await measureTransfer(postgres, Number(options.transfer));
+  else await measureAll();
+} finally {
+  await service?.stop();
+  await bare?.stop();
+  await postgres.stop();
+}
+
+async function measureAll() {
   service = await startService(postgres.url, 8717);
   for (const sql of FLOOR_TABLES(SESSIONS, MESSAGES)
     .split(';')
@@ -339,8 +351,4 @@ try {
   if (options.derived) await measureDerived(postgres, service, load);
   if (options.vectors) await measureVectors(postgres, load);
   if (options.growth) await grow(postgres, service, options.growth.split(',').map(Number));
-} finally {
-  await service?.stop();
-  await bare?.stop();
-  await postgres.stop();
 }

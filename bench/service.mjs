@@ -33,6 +33,7 @@ async function start(args, env, port, readyPath) {
   }
   return {
     url,
+    pid: child.pid,
     /** CPU seconds so far */
     cpu: () => {
       const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1].split(' ');

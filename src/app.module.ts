@@ -21,6 +21,7 @@ import { SearchModule } from './search/search.module.js';
 import { AccessFirstFilter } from './sessions/access-first.filter.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { StatsModule } from './stats/stats.module.js';
+import { TransferModule } from './transfer/transfer.module.js';
 import { VectorsModule } from './vectors/vectors.module.js';
 
 /** What every room may ask for. */
@@ -59,6 +60,7 @@ export class AppModule {
         StatsModule,
         RetentionModule,
         RestructureModule,
+        TransferModule,
         OperationsModule,
       ],
       providers: [

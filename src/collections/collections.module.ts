@@ -5,6 +5,7 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { VectorsModule } from '../vectors/vectors.module.js';
 import { Collection } from './collection.entity.js';
+import { CollectionTransferService } from './collection-transfer.service.js';
 import { CollectionsController } from './collections.controller.js';
 import { CollectionsRepository } from './collections.repository.js';
 import { CollectionsService } from './collections.service.js';
@@ -25,11 +26,12 @@ import { ProvisioningService } from './provisioning.service.js';
   controllers: [CollectionsController, PointsController],
   providers: [
     CollectionsRepository,
+    CollectionTransferService,
     CollectionsService,
     ProvisioningService,
     PointsService,
     PointCopiesService,
   ],
-  exports: [CollectionsRepository, ProvisioningService, PointCopiesService],
+  exports: [CollectionTransferService, CollectionsRepository, ProvisioningService, PointCopiesService],
 })
 export class CollectionsModule {}

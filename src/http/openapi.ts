@@ -1,12 +1,12 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { type JsonSchema, toJsonSchema } from './json-schema.js';
+import { requestBody } from './openapi-body.js';
 import { headersOfAnswer, headersOfRefusal, headersOfRequest } from './openapi-headers.js';
 import { type OperationSpec, operationById, refusalsOf } from './operation.js';
 import { problemSchema } from './problem.js';
 
-type JsonSchema = Record<string, unknown>;
-type Direction = 'input' | 'output';
 // biome-ignore lint/suspicious/noExplicitAny: the document is a plain JSON tree
 type Tree = any;
 
@@ -98,7 +98,7 @@ function complete(operation: Tree, schemas: Record<string, JsonSchema>): void {
   if (spec.scope) operation['x-scope'] = spec.scope;
   if (spec.permission) operation['x-permission'] = spec.permission;
   operation.parameters = [...(operation.parameters ?? []).map(tidyParameter), ...headersOfRequest(spec)];
-  if (spec.body) operation.requestBody = requestBody(operation, spec.body);
+  if (spec.body) operation.requestBody = requestBody(operation, spec.body, schemas);
   else delete operation.requestBody;
   operation.responses = responses(spec, schemas);
 }
@@ -127,16 +127,6 @@ function tidyParameter(parameter: Tree): Tree {
   };
 }
 
-function requestBody(operation: Tree, body: NonNullable<OperationSpec['body']>): Tree {
-  const schema = Object.values<Tree>(operation.requestBody.content)[0].schema;
-  const content = { schema, example: body.example };
-  const mediaTypes = body.mediaTypes ?? ['application/json'];
-  return {
-    required: body.required ?? false,
-    content: Object.fromEntries(mediaTypes.map((type) => [type, content])),
-  };
-}
-
 function responses(spec: OperationSpec, schemas: Record<string, JsonSchema>): Tree {
   const answers = Object.entries(spec.answers).map(([status, schema]) => [
     status,
@@ -160,6 +150,7 @@ function answer(
       schema: toJsonSchema(schema, 'output', schemas),
       ...(spec.example !== undefined && { example: spec.example }),
     },
+    ...(spec.alsoJson && { 'application/json': { schema: toJsonSchema(spec.alsoJson, 'output', schemas) } }),
   };
   return {
     description: { 200: 'Done.', 201: 'Made.', 202: 'Begun.', 204: 'Gone.' }[status] ?? 'Answered.',
@@ -187,26 +178,6 @@ function refusal(status: string, codes: string[], schemas: Record<string, JsonSc
     },
   };
 }
-
-/** A Zod schema as JSON Schema; those with an id become components and are referred to. */
-function toJsonSchema(schema: z.ZodType, io: Direction, schemas: Record<string, JsonSchema>): JsonSchema {
-  const { $defs, $schema, id, ...own } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Tree;
-  for (const [name, { id: _, ...definition }] of Object.entries<Tree>($defs ?? {})) {
-    schemas[name] = referToComponents(definition);
-  }
-  if (!id) return referToComponents(own);
-  schemas[id] = referToComponents(own);
-  return { $ref: `#/components/schemas/${id}` };
-}
-
-/** Points to components, and leaves out the patterns that say what a format says already. */
-const referToComponents = (tree: Tree): Tree =>
-  JSON.parse(JSON.stringify(tree), (key, value) => {
-    if (key === '$ref' && typeof value === 'string')
-      return value.replace('#/$defs/', '#/components/schemas/');
-    if (value?.format && value?.pattern) delete value.pattern;
-    return value;
-  });
 
 const sortKeys = (object: Record<string, JsonSchema>) =>
   Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));

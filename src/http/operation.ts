@@ -22,7 +22,7 @@ export interface OperationSpec {
   /** status → codes it is refused with, beside those that all routes of its kind share */
   refusals?: Record<number, string[]>;
   /** takes a body; its example */
-  body?: { example: unknown; required?: boolean; mediaTypes?: string[] };
+  body?: { example: unknown; required?: boolean; mediaTypes?: string[]; streams?: StreamedTypes };
   /** takes `Idempotency-Key` */
   idempotent?: boolean;
   /** answers `ETag`; one that writes takes `If-Match` too */
@@ -31,11 +31,16 @@ export interface OperationSpec {
   located?: boolean;
   /** begins a job and answers where it is: 202, or with `Prefer: wait` 200 when it has ended */
   isJob?: boolean;
-  /** of the answer, when it is not JSON */
+  /** of the ordinary answer, when it is not JSON */
   mediaType?: string;
+  /** …which may be JSON too, if that is asked for */
+  alsoJson?: z.ZodType;
   /** an example of the ordinary answer, beside those in its schema */
   example?: unknown;
 }
+
+/** Of a body that is read as it comes: what it is in each media type; null: bytes. */
+export type StreamedTypes = Record<string, { schema: z.ZodType | null; example?: unknown }>;
 
 const OPERATION = Symbol('operation');
 

@@ -73,6 +73,26 @@ const isText = (value: unknown, maxLength: number) =>
 /** RFC 3339 UTC with milliseconds. */
 export const timestamp = z.iso.datetime().meta({ example: '2026-01-31T12:00:00.000Z' });
 
+/** How far clocks may differ, in milliseconds. */
+const SKEW = 5 * 60_000;
+
+const isExact = (text: string) => {
+  const time = Date.parse(text);
+  return time >= 0 && new Date(time).toISOString() === text;
+};
+
+/** A time as it is answered, in a record that is brought back: as text, and such texts compare as their times do. */
+export const exactTime = z
+  .string()
+  .refine(isExact, 'must be an RFC 3339 time in UTC with milliseconds')
+  .meta({ example: '2026-01-31T12:00:00.000Z' });
+
+/** …of something that has happened. */
+export const pastTime = exactTime.refine(
+  (text) => Date.parse(text) <= Date.now() + SKEW,
+  'must not lie in the future',
+);
+
 export const integer = (min: number, max: number) => z.preprocess(wholeNumber, z.int().min(min).max(max));
 
 /** Numbers in a query are plain decimal digits. */

@@ -15,12 +15,15 @@ import { NestLog } from './log.js';
 import { ofFramework } from './problem.filter.js';
 import { refuseConnection, sendProblem } from './problem.js';
 import { logRequests } from './request-log.js';
+import { streamBodies } from './streamed-body.js';
 
 const PREFIX = '/api/v1';
 /** A percent-encoded name of 255 characters of four bytes each. */
 const MAX_PARAM_LENGTH = 255 * 12;
 /** A connection on which nothing moves for so long is closed: whoever does not read holds his answer in memory. */
 const STALLED_MS = 60_000;
+/** Media types that shrink; a stream of events is not held back to be packed. */
+const PACKED = /^text\/(?!event-stream)|[+/](?:x-nd)?json(?:;|$)/;
 const EXPOSED = ['ETag', 'Location', 'Retry-After', 'X-Request-ID', 'Idempotency-Replayed'];
 
 /** The HTTP server with everything that holds on every route; the rooms come with `rootModule`. */
@@ -55,8 +58,10 @@ export async function createServer(
   logRequests(fastify, log);
   if (config.ROLE === 'worker') serveProbesOnly(fastify);
   knowBeforeReading(fastify, config);
+  streamBodies(fastify);
   await app.register(compress, {
     threshold: 1024,
+    customTypes: PACKED,
     encodings: ['gzip', 'deflate', 'identity'],
     globalDecompression: false,
   });

@@ -11,6 +11,7 @@ import { MemoryService } from './memory.service.js';
 import { MemorySweep } from './memory.sweep.js';
 import { MemoryCopiesRepository } from './memory-copies.repository.js';
 import { SessionMemoryReads, UserMemoryReads } from './memory-reads.controller.js';
+import { MemoryTransferRepository } from './memory-transfer.repository.js';
 import { SessionMemoryWrites, UserMemoryWrites } from './memory-writes.controller.js';
 import { MemoryWritesRepository } from './memory-writes.repository.js';
 import { SpacesService } from './spaces.service.js';
@@ -30,10 +31,11 @@ import { SpacesService } from './spaces.service.js';
     Facts,
     MemoryWritesRepository,
     MemoryCopiesRepository,
+    MemoryTransferRepository,
     MemoryService,
     SpacesService,
     MemorySweep,
   ],
-  exports: [MemoryService, Facts, MemoryWritesRepository, MemoryCopiesRepository],
+  exports: [MemoryService, Facts, MemoryWritesRepository, MemoryCopiesRepository, MemoryTransferRepository],
 })
 export class MemoryModule {}

@@ -21,8 +21,8 @@ export const memoryKey = z
 export const keyOrId = z.string().meta({ description: 'its key, or its `memory_id`', example: 'allergies' });
 
 const value = z.unknown().meta({ description: `any JSON, at most ${VALUE_KIB} KiB` });
-const memoryType = z.string().min(1).max(255);
-const importance = z.number().min(0).max(1);
+export const memoryType = z.string().min(1).max(255);
+export const importance = z.number().min(0).max(1);
 const ttl = z.int().min(1).max(315_360_000);
 
 const fields = {

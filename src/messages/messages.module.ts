@@ -7,6 +7,7 @@ import { MessageCopiesRepository } from './message-copies.repository.js';
 import { MessageEditsController } from './message-edits.controller.js';
 import { MessageEditsRepository } from './message-edits.repository.js';
 import { MessageEditsService } from './message-edits.service.js';
+import { MessageTransferRepository } from './message-transfer.repository.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesRepository } from './messages.repository.js';
 import { MessagesService } from './messages.service.js';
@@ -20,10 +21,11 @@ import { SessionController } from './session.controller.js';
     MessagesRepository,
     History,
     MessageCopiesRepository,
+    MessageTransferRepository,
     MessagesService,
     MessageEditsRepository,
     MessageEditsService,
   ],
-  exports: [MessagesService, History, MessagesRepository, MessageCopiesRepository],
+  exports: [MessagesService, History, MessagesRepository, MessageCopiesRepository, MessageTransferRepository],
 })
 export class MessagesModule {}

@@ -47,7 +47,8 @@ function decimals(value: number): number {
   return Math.max(0, fraction.length - Number(exponent));
 }
 
-const fields = {
+/** What a client says of a message. */
+export const messageFields = {
   message_id: chosenId.optional(),
   user_id: printableName
     .optional()
@@ -80,10 +81,12 @@ const READ_ONLY = [
   ...['created_at', 'timestamp', 'redacted_at'],
 ];
 
-type Fields = z.output<z.ZodObject<typeof fields>>;
+type Fields = z.output<z.ZodObject<typeof messageFields>>;
+
+type Said = Pick<Fields, 'role' | 'content' | 'tool_calls' | 'tool_call_id'>;
 
 /** What a role may carry. */
-function checkRole(message: Fields, ctx: z.RefinementCtx): void {
+export function checkRole(message: Said, ctx: z.RefinementCtx): void {
   const fault = (path: string, text: string) => ctx.addIssue({ code: 'custom', path: [path], message: text });
   if (message.role === 'tool' && !message.tool_call_id)
     fault('tool_call_id', 'a tool message names the call it answers');
@@ -114,13 +117,13 @@ function checkBatch(batch: { messages: Fields[] }, ctx: z.RefinementCtx): void {
 }
 
 const single = z
-  .strictObject({ ...fields, expected_seq: expectedSeq })
+  .strictObject({ ...messageFields, expected_seq: expectedSeq })
   .superRefine(checkRole)
   .meta({ id: 'NewMessage' });
 const batch = z
   .strictObject({
     messages: z
-      .array(z.strictObject(fields).superRefine(checkRole).meta({ id: 'NewBatchMessage' }))
+      .array(z.strictObject(messageFields).superRefine(checkRole).meta({ id: 'NewBatchMessage' }))
       .min(1)
       .max(MAX_BATCH),
     expected_seq: expectedSeq,
@@ -138,11 +141,11 @@ export const patchMessageBody = withReadOnly(
   z
     .strictObject({
       metadata: jsonObject(METADATA_KIB).optional(),
-      tokens_used: fields.tokens_used,
-      cost_usd: fields.cost_usd,
+      tokens_used: messageFields.tokens_used,
+      cost_usd: messageFields.cost_usd,
     })
     .meta({ id: 'MessageEdit' }),
-  [...READ_ONLY, ...Object.keys(fields)],
+  [...READ_ONLY, ...Object.keys(messageFields)],
 );
 export type PatchMessage = z.output<typeof patchMessageBody>;
 

@@ -9,7 +9,7 @@ import type { NewCheckpoint } from './checkpoints.schemas.js';
 import { statusOf } from './session.sql.js';
 
 /** How many checkpoints of a session are kept. */
-const KEPT = 1_000;
+export const KEPT = 1_000;
 
 export type StoredCheckpoint = Omit<Checkpoint, 'session_key'>;
 

@@ -6,6 +6,7 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { BusySessionsRepository } from './busy-sessions.repository.js';
 import { BusySessionsService } from './busy-sessions.service.js';
 import { Checkpoint } from './checkpoint.entity.js';
+import { CheckpointTransferRepository } from './checkpoint-transfer.repository.js';
 import { CheckpointsController } from './checkpoints.controller.js';
 import { CheckpointsRepository } from './checkpoints.repository.js';
 import { CheckpointsService } from './checkpoints.service.js';
@@ -20,6 +21,8 @@ import { SessionCopiesService } from './session-copies.service.js';
 import { SessionEditsService } from './session-edits.service.js';
 import { SessionListRepository } from './session-list.repository.js';
 import { SessionListService } from './session-list.service.js';
+import { SessionTransferRepository } from './session-transfer.repository.js';
+import { SessionTransferService } from './session-transfer.service.js';
 import { SessionsController } from './sessions.controller.js';
 import { SessionsRepository } from './sessions.repository.js';
 import { SessionsService } from './sessions.service.js';
@@ -55,6 +58,9 @@ import { UserSessionsController } from './user-sessions.controller.js';
     SessionEditsService,
     SessionListService,
     SessionCopiesService,
+    SessionTransferRepository,
+    SessionTransferService,
+    CheckpointTransferRepository,
     SettlingService,
     CheckpointsService,
     LivenessService,
@@ -65,6 +71,8 @@ import { UserSessionsController } from './user-sessions.controller.js';
     BusySessionsService,
     HiddenSessionsService,
     SessionCopiesService,
+    SessionTransferService,
+    CheckpointTransferRepository,
     LivenessService,
     SessionsRepository,
     CheckpointsRepository,

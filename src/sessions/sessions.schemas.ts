@@ -64,7 +64,7 @@ export const describing = {
 };
 
 /** The members of a session a client may set; `null` is as good as none, and in an edit takes the value away. */
-const writable = {
+export const writableFields = {
   ...describing,
   session_type: type.nullable().optional().meta({ description: 'free text', example: 'conversation' }),
   status: settableStatus.optional(),
@@ -124,14 +124,14 @@ export const createSessionBody = withReadOnly(
       .enum(['error', 'return'])
       .default('error')
       .meta({ description: 'what a taken `session_id` of one’s own answers' }),
-    ...writable,
+    ...writableFields,
   }).meta({ id: 'NewSession' }),
   READ_ONLY,
 );
 export type CreateSession = z.output<typeof createSessionBody>;
 
 /** PUT and PATCH: what is named is set; the JSON documents are replaced by PUT and merged into by PATCH. */
-export const editSessionBody = withReadOnly(acceptOlderNames(writable).meta({ id: 'SessionEdit' }), [
+export const editSessionBody = withReadOnly(acceptOlderNames(writableFields).meta({ id: 'SessionEdit' }), [
   ...READ_ONLY,
   ...['session_id', 'id', 'user_id', 'owner_id'],
 ]);

@@ -1,3 +1,5 @@
+import { document, manifestOf, messageLine, sessionLine } from '../setup/export-files.js';
+
 /** What a caller is to the session of a cell; a service key may name a user beside itself, and is that user then. */
 export const COLUMNS = [
   'nobody',
@@ -174,6 +176,19 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
     body: ({ caller }) => ({ user_id: caller, create: true }),
   }),
   entry('resumeLatestSession', 'of somebody by name', 'named', { body: ({ owner }) => ({ user_id: owner }) }),
+  entry('importSession', 'for the caller', 'any caller', {
+    query: ({ caller }) => ({ user_id: caller }),
+    body: ({ caller }) => document([manifestOf(`of-${caller}`, ['messages']), sessionLine(), messageLine(1)]),
+  }),
+  entry('importSession', 'for somebody by name', 'named', {
+    query: ({ owner }) => ({ user_id: owner }),
+    body: ({ caller }) => document([manifestOf(`of-${caller}`, ['messages']), sessionLine()]),
+  }),
+  entry('importSession', 'under legal hold', 'service', {
+    query: ({ caller }) => ({ user_id: caller }),
+    body: ({ caller }) =>
+      document([manifestOf(`of-${caller}`, ['messages']), sessionLine({ legal_hold: true })]),
+  }),
   entry('listEvents', '', 'any caller'),
   entry('listJobs', '', 'any caller'),
   entry('listJobs', 'of a kind', 'any caller', { query: () => ({ kind: 'summarize', state: 'queued' }) }),
@@ -210,6 +225,11 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('getSessionSummary', '', 'viewer'),
   entry('compareSessions', '', 'viewer', {
     query: ({ session }) => ({ session_ids: `${session},${session}-twin` }),
+  }),
+  entry('exportSession', '', 'viewer'),
+  entry('exportSession', 'archived', 'viewer', {
+    state: 'archived',
+    query: () => ({ include: 'messages' }),
   }),
   entry('forkSession', '', 'viewer', { body: () => ({}) }),
   entry('forkSession', 'archived', 'viewer', { state: 'archived', body: () => ({ up_to_seq: 0 }) }),

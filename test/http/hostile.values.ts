@@ -18,6 +18,7 @@ export interface HostileOperation {
   /** schema of the JSON body, null: it takes none */
   body: Tree | null;
   bodyExample: unknown;
+  mediaTypes: string[];
 }
 
 /** Every operation of openapi.json. */
@@ -30,6 +31,7 @@ export const operations: HostileOperation[] = Object.entries<Tree>(contract.path
     parameters: (operation.parameters ?? []).map(resolve),
     body: operation.requestBody?.content['application/json']?.schema ?? null,
     bodyExample: operation.requestBody?.content['application/json']?.example,
+    mediaTypes: Object.keys(operation.requestBody?.content ?? {}),
   })),
 );
 

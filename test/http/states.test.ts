@@ -96,6 +96,7 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
     (id) => api.post(at(id, '/split'), { parts: [{ title: 'A part', from_seq: 1 }] }),
     row(GONE, '202', '202', GONE, '202', '202'),
   ],
+  ['exportSession', (id) => api.get(at(id, '/export')), READ],
   ['listSessionEvents', (id) => api.get(at(id, '/events')), ALWAYS],
   ['appendMessages', (id) => api.post(at(id, '/messages'), message), OPEN_ONLY('201')],
   ['patchMessage', (id) => api.patch(at(id, '/messages/m'), { tokens_used: 1 }), READ],

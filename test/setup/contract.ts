@@ -71,7 +71,7 @@ export function checkAgainstContract(method: string, url: string, answer: Answer
   const media = documented.content[type];
   if (!media)
     throw new Error(`${where} has media type ${type}, documented: ${Object.keys(documented.content)}`);
-  if (type.endsWith('json'))
+  if (/[/+]json$/.test(type))
     checkSchema(where, `${found.path}|${method}|${answer.status}|${type}`, media.schema, answer.body);
   if (type === 'application/problem+json' && !documented.description.includes(`\`${answer.body.code}\``)) {
     throw new Error(`${where} has code ${answer.body.code}, which is not documented`);

@@ -8,7 +8,7 @@ const FLOORS = [
   ['app.ts'],
   ['app.module.ts'],
   ['operations'],
-  ['retention', 'restructure'],
+  ['retention', 'restructure', 'transfer'],
   ['context'],
   ['collections', 'feed', 'search', 'stats'],
   ['derived'],
@@ -32,6 +32,11 @@ const EXCEPTIONS: [importer: RegExp, imported: RegExp, reason: string][] = [
     'what is made out of others asks each room to copy its own rows',
   ],
   [/^restructure\/merge\.handler/, /^access\/members\.repository$/, 'a merge unites collaborators'],
+  [
+    /^transfer\/parts\//,
+    /-transfer\.repository$|^collections\/collection\.entity$/,
+    'an export asks each room for its own rows, an import gives them to it',
+  ],
   [/^feed\/feed\.schemas/, /^events\/event\.entity$/, 'an event is read as it is stored'],
 ];
 

@@ -1,3 +1,4 @@
+import { isUnit } from '../../unit.js';
 import type { Point, Shape } from '../../vector-store.js';
 
 /** Names of the vectors in the order that they are stored in. */
@@ -37,6 +38,7 @@ export function unpackVectors(shape: Shape, packed: Buffer): Record<string, numb
 
 /** Of length 1: the cosine of two such vectors is their product. Scaled first, so that no square overflows or vanishes. */
 export function toUnit(vector: number[]): number[] {
+  if (isUnit(vector)) return vector;
   const largest = vector.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
   const scaled = vector.map((value) => value / largest);
   const length = Math.sqrt(scaled.reduce((sum, value) => sum + value * value, 0));

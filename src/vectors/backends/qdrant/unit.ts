@@ -1,3 +1,4 @@
+import { isUnit } from '../../unit.js';
 import type { Point, Shape } from '../../vector-store.js';
 
 /**
@@ -5,6 +6,7 @@ import type { Point, Shape } from '../../vector-store.js';
  * and long ones overflow, so that their scores are wrong.
  */
 export function unit(vector: number[]): number[] {
+  if (isUnit(vector)) return vector;
   const largest = vector.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const scaled = vector.map((value) => value / largest);
   const length = Math.sqrt(scaled.reduce((sum, value) => sum + value * value, 0));

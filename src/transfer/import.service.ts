@@ -1,0 +1,90 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Caller } from '../common/caller.js';
+import { forbidden } from '../common/errors.js';
+import { CHOSEN_ID, canonicalId, RESERVED_IDS } from '../common/ids.js';
+import { Database } from '../database/database.js';
+import { LOG } from '../http/log.js';
+import { HiddenSessionsService } from '../sessions/hidden-sessions.service.js';
+import type { SessionRow } from '../sessions/session.view.js';
+import { SessionTransferService, type Wishes } from '../sessions/session-transfer.service.js';
+import { SessionsService } from '../sessions/sessions.service.js';
+import type { Counts, Manifest } from './format.js';
+import { Intake } from './intake.js';
+import { Making } from './making.js';
+import { Parts } from './parts.js';
+
+/** Seconds that a session is left hidden after the last sign of life of whoever makes it. */
+const LEASE = 180;
+
+export interface Imported {
+  session: SessionRow;
+  counts: Counts;
+}
+
+/** Brings sessions in. Nobody sees one before all of its export has been read, and its digest is right. */
+@Injectable()
+export class ImportService {
+  constructor(
+    private readonly database: Database,
+    private readonly sessions: SessionsService,
+    private readonly transfer: SessionTransferService,
+    private readonly hidden: HiddenSessionsService,
+    private readonly parts: Parts,
+    @Inject(LOG) private readonly log: Logger,
+  ) {}
+
+  /** @throws DomainError before anything is read: `forbidden` */
+  check(wishes: Wishes, caller: Caller): void {
+    this.transfer.checkWishes(wishes, caller);
+  }
+
+  /**
+   * @param lines of an export as NDJSON, without their ends
+   * @throws DomainError for whatever makes it none, `forbidden`, `session_id_taken`, and what the stores say; nothing is left then
+   */
+  async run(lines: AsyncIterable<Buffer>, wishes: Wishes, caller: Caller): Promise<Imported> {
+    const planned: { session?: ReturnType<SessionTransferService['plan']> } = {};
+    const intake = new Intake(
+      this.parts.all,
+      (record, manifest) => {
+        planned.session = this.transfer.plan(record, wishes, formerOf(manifest), caller);
+      },
+      ({ scopes }) => {
+        if (!caller.scopes.has(scopes.write)) throw forbidden(`The key lacks the scope ${scopes.write}.`);
+      },
+    );
+    const isWished = wishes.session_id !== undefined;
+    const making = new Making(LEASE, this.hidden, this.database, this.log, () =>
+      this.transfer.begin(planned.session!, isWished, LEASE, caller),
+    );
+    try {
+      for await (const line of lines) {
+        const taken = intake.take(line);
+        if (taken) await making.add(taken);
+      }
+      intake.checkWhole();
+      const key = await making.finish();
+      return await this.show(key, intake, caller);
+    } catch (error) {
+      await making.giveUp();
+      throw error;
+    } finally {
+      making.end();
+    }
+  }
+
+  private show(key: number, { session, manifest, tally }: Intake, caller: Caller): Promise<Imported> {
+    return this.database.run(async () => {
+      const told = { from_session_id: manifest!.session_id, up_to_seq: tally.of('message') };
+      await this.transfer.show(key, session!, LEASE, told);
+      return { session: await this.sessions.getByKey(key, caller), counts: tally.counts };
+    });
+  }
+}
+
+/** An id that none may have here is replaced. */
+function formerOf({ session_id, exported_at }: Manifest) {
+  const isFit = CHOSEN_ID.test(session_id) && !RESERVED_IDS.has(session_id);
+  return { session_id: isFit ? canonicalId(session_id) : null, exported_at };
+}
