@@ -2,7 +2,8 @@
 // Options: --seconds 4 (a measurement), --rounds 3, --warm 10 (seconds of each case before it counts), --only append,list,
 // --growth 10000,100000,1000000, --derived (search over 200,000 messages, contexts of long sessions, a megabyte without a space),
 // --vectors (points in PostgreSQL, and in the Qdrant that QDRANT_URL names),
-// --transfer 1 (nothing but export and import of a session of 40,000 messages and 100,000 points, or of this share of it)
+// --transfer 1 (nothing but export and import of a session of 40,000 messages and 100,000 points, or of this share of it),
+// --merge 1 (nothing but a merge of two sessions of 20,000 messages and 50,000 points each, or of this share of it)
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { newId } from '../dist/src/common/ids.js';
@@ -14,6 +15,7 @@ import { measureDerived } from './derived.mjs';
 import { FLOOR_TABLES, floors } from './floors.mjs';
 import { SESSION, script, sent, UNIQUE } from './own-sql.mjs';
 import { startPostgres } from './postgres.mjs';
+import { measureMerge } from './restructure.mjs';
 import { addMessages, seed } from './seed.mjs';
 import { startBare, startService } from './service.mjs';
 import { measureTransfer } from './transfer.mjs';
@@ -32,6 +34,7 @@ const { values: options } = parseArgs({
     derived: { type: 'boolean' },
     vectors: { type: 'boolean' },
     transfer: { type: 'string' },
+    merge: { type: 'string' },
   },
 });
 const seconds = Number(options.seconds);
@@ -329,7 +332,8 @@ try {
     console.log(`${name} = ${(await postgres.query(`select current_setting('${name}') as value`))[0].value}`);
   }
   if (options.transfer) await measureTransfer(postgres, Number(options.transfer));
-  else await measureAll();
+  if (options.merge) await measureMerge(postgres, Number(options.merge));
+  if (!options.transfer && !options.merge) await measureAll();
 } finally {
   await service?.stop();
   await bare?.stop();
