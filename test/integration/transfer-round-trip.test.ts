@@ -216,3 +216,25 @@ test.each([
   },
   240_000,
 );
+
+test('what was made by a merge travels as well', async () => {
+  const api = apps.postgres!.api.as('alice');
+  const headers = { 'content-type': 'application/x-ndjson' };
+  const bring = async (drawn: Line): Promise<string> => {
+    const raw = ndjson(linesOf({ ...drawn, points: null }));
+    const answer = await api.call('POST', '/api/v1/sessions/import', { raw, headers });
+    return expectOk(answer, 201).session.session_id;
+  };
+  await fc.assert(
+    fc.asyncProperty(session, session, async (a, b) => {
+      const session_ids = [await bring(a), await bring(b)];
+      const asked = { session_ids, tags: [], archive_sources: false };
+      const job = expectOk(await api.post('/api/v1/sessions/merge', asked, { prefer: 'wait=60' }));
+      expect(job.state).toBe('succeeded');
+      const exported = (await api.get(`/api/v1/sessions/${job.result.session_id}/export`)).text;
+      expect(linesIn(exported)).toHaveLength(3 + job.result.messages + job.result.memory);
+      expect(recordsIn(await through(apps.shared!, exported))).toEqual(recordsIn(exported));
+    }),
+    { numRuns: 15 },
+  );
+}, 240_000);
