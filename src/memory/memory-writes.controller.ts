@@ -69,6 +69,8 @@ function writesOf(place: PlaceRoutes): Type {
       id: `clear${place.whose}Memory`,
       summary: 'Delete all entries',
       answers: { 200: clearedView },
+      // of a session it is told of already; of all sessions of a user one may be busy
+      refusals: place.whose === 'User' ? { 409: ['session_busy'] } : {},
     })
     async clear(
       @place.Id() id: string,

@@ -19,8 +19,7 @@ export const point = (id: number | string, vector: number[] | object, payload: o
 
 export const session = async (by: Api, fields: object = {}): Promise<string> =>
   (await create(by, fields)).session_id;
-export const say = (by: Api, id: string, ...messages: object[]): Promise<Row> =>
-  append(by, id, { messages });
+export const say = (by: Api, id: string, ...messages: object[]): Promise<Row> => append(by, id, { messages });
 export const put = async (by: Api, id: string, ...points: Row[]) =>
   expectOk(await by.put(at(id, '/points'), { points }));
 export const remember = async (by: Api, id: string, key: string, value: unknown) =>

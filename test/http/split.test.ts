@@ -1,8 +1,23 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
-import { call, history, point, pointsOf, put, type Row, remember } from './histories.js';
-import { result, resultOf, SHAPE, said, say, session, split, WAIT } from './histories.js';
+import {
+  call,
+  history,
+  point,
+  pointsOf,
+  put,
+  type Row,
+  remember,
+  result,
+  resultOf,
+  SHAPE,
+  said,
+  say,
+  session,
+  split,
+  WAIT,
+} from './histories.js';
 import { at, eventsOf, eventTypes, expectOk, expectRefused, fresh, read, share, TIME } from './support.js';
 
 let app: TestApp;
@@ -29,7 +44,13 @@ const ids = (rows: Row[]) => rows.map(({ id }) => id);
 describe('what comes of it', () => {
   test('ranges: numbered anew, with where they are from; the original keeps all', async () => {
     const id = await session(api, {
-      ...{ title: 'Whole', tags: ['x', 'y'], session_type: 'chat', configuration: { k: 1 }, metadata: { m: 1 } },
+      ...{
+        title: 'Whole',
+        tags: ['x', 'y'],
+        session_type: 'chat',
+        configuration: { k: 1 },
+        metadata: { m: 1 },
+      },
       ...{ context: { c: 1 }, description: 'd' },
     });
     await say(api, id, ...numbered(3), said('assistant', 'priced', { cost_usd: 0.25, tokens_used: 7 }));
@@ -60,7 +81,9 @@ describe('what comes of it', () => {
       lineage: { kind: 'split', session_id: id, from_seq: 1, to_seq: 2 },
     });
     const copies = await history(api, end);
-    expect(copies.map(({ seq, message_id, content, origin }: Row) => [seq, message_id, content, origin])).toEqual([
+    expect(
+      copies.map(({ seq, message_id, content, origin }: Row) => [seq, message_id, content, origin]),
+    ).toEqual([
       [1, 'm-3', 'm3', { session_id: id, message_id: 'm-3', seq: 3 }],
       [2, before[3].message_id, 'priced', { session_id: id, message_id: before[3].message_id, seq: 4 }],
     ]);
@@ -121,7 +144,10 @@ describe('what comes of it', () => {
     await say(api, id, ...numbered(1));
     const parts = [{ title: 'P', from_seq: 1 }];
     resultOf(await split(api, id, { parts, archive_original: true }));
-    expect(await read(api, id)).toMatchObject({ status: 'archived', archived_at: expect.stringMatching(TIME) });
+    expect(await read(api, id)).toMatchObject({
+      status: 'archived',
+      archived_at: expect.stringMatching(TIME),
+    });
     expect((await eventTypes(api, id)).slice(-3)).toEqual([
       ...['session.updated', 'session.archived', 'session.split'],
     ]);
