@@ -59,7 +59,7 @@ export class CollectionsRepository {
     return row ?? null;
   }
 
-  /** A session that wants one, its row held for this transaction; those that another holds are passed over. */
+  /** A session that wants one, its row held for this transaction; those that another holds, or a job reads, are passed over. */
   async lockWanting(): Promise<Wanting | null> {
     const [row] = await this.database.query<Wanting>(LOCK_WANTING);
     return row ?? null;
@@ -144,7 +144,7 @@ const INSERT = statement(
 const LOCK_WANTING = statement(
   'collections.lockWanting',
   `select d.key, d.configuration from session_details d
-     join sessions s on s.key = d.key and s.purged_at is null
+     join sessions s on s.key = d.key and s.purged_at is null and s.busy_job is null
    where d.wants_collection order by d.key limit 1 for update of s skip locked`,
 );
 

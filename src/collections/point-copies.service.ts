@@ -8,7 +8,7 @@ import type { Found, Point, Shape, VectorStore } from '../vectors/vector-store.j
 import { VectorStores } from '../vectors/vector-stores.js';
 import type { Collection } from './collection.entity.js';
 import { CollectionsRepository } from './collections.repository.js';
-import { type OnConflict, type Placed, placed, type Source } from './placed.js';
+import { type OnConflict, placed, remapped, type Source } from './placed.js';
 import { ProvisioningService } from './provisioning.service.js';
 
 /** Bytes of vectors, and points, that are read at once. */
@@ -17,9 +17,12 @@ const [PAGE_BYTES, PAGE_POINTS] = [1024 * 1024, 1000];
 type Scanned = Awaited<ReturnType<VectorStore['scan']>>;
 
 /** What came of a page of points. */
-export interface Copied extends Omit<Placed, 'points'> {
+export interface Copied {
   /** the last point of the page; null: there was none */
   last: PointId | null;
+  read: number;
+  /** how many of them got another id */
+  remapped: number;
 }
 
 /** Copies points into the collection of a session that is being made. Whoever asks sees to it that nobody writes to the sources. */
@@ -50,11 +53,16 @@ export class PointCopiesService {
     return made!;
   }
 
-  /** All points of a source behind one of them, page by page; each page is durable when it is told of. The next is read meanwhile. */
+  /**
+   * All points of a source behind one of them, page by page; each page is durable when it is told of. The next is read
+   * meanwhile. Nobody else writes to the target.
+   * @param isFirst nothing of another source is there yet
+   * @throws DomainError `point_conflict`
+   */
   async *copy(
     source: Source,
     target: Collection,
-    earlier: Source[],
+    isFirst: boolean,
     onConflict: OnConflict,
     after: PointId | null,
   ): AsyncGenerator<Copied> {
@@ -68,7 +76,9 @@ export class PointCopiesService {
       next = page.next === null ? null : read(page.next);
       // it is awaited in the next turn, if that comes
       next?.catch(() => undefined);
-      yield await this.write(source, target, earlier, onConflict, page.points);
+      const points = page.points.map(whole);
+      const moved = await this.place(source.id, target, points, isFirst ? null : onConflict);
+      yield { last: points.at(-1)?.id ?? null, read: points.length, remapped: moved };
     }
   }
 
@@ -93,39 +103,35 @@ export class PointCopiesService {
     return this.stores.of(collection).count(collection);
   }
 
-  private async write(
-    source: Source,
+  /** Answers how many got another id. The rest is written before, so that no two of a page get the same. */
+  private async place(
+    source: string,
     target: Collection,
-    earlier: Source[],
-    onConflict: OnConflict,
-    found: Found[],
-  ): Promise<Copied> {
-    const page = found.map(whole);
-    const taken = earlier.length === 0 ? [] : await this.taken(target, earlier, page);
-    const { points, ...counts } = placed(source, page, taken, onConflict, target.shape);
-    if (points.length > 0) await this.stores.of(target).upsert(target, points);
-    return { ...counts, last: page.at(-1)?.id ?? null };
+    page: Point[],
+    onConflict: OnConflict | null,
+  ): Promise<number> {
+    const firsts = new Map<PointId, PointId>();
+    let moved = 0;
+    for (let some = page; some.length > 0; ) {
+      const taken = onConflict === null ? [] : await this.taken(target, some);
+      const { points, homeless } = placed(source, some, taken, onConflict ?? 'fail', target.shape);
+      if (points.length > 0) await this.stores.of(target).upsert(target, points);
+      if (some === page) moved = homeless.length;
+      some = homeless.map((point) => {
+        const first = firsts.get(point.id) ?? point.id;
+        const other = remapped(point, source, first);
+        firsts.set(other.id, first);
+        return other;
+      });
+    }
+    return moved;
   }
 
-  /**
-   * What earlier sources have under the ids of a page. What the target has under them says where to look: that alone may
-   * also be this page itself, written before a worker was killed.
-   */
-  private async taken(target: Collection, earlier: Source[], page: Point[]): Promise<Point[]> {
-    const known = await this.have(
-      target,
-      page.map(({ id }) => id),
-    );
-    let ids = [...known];
-    const taken: Point[] = [];
-    for (const { collection } of earlier) {
-      if (ids.length === 0) break;
-      const found = (await this.retrieve(collection, ids)).map(whole);
-      taken.push(...found);
-      const holders = new Set(found.map(({ id }) => id));
-      ids = ids.filter((id) => !holders.has(id));
-    }
-    return taken;
+  private async taken(target: Collection, points: Point[]): Promise<Point[]> {
+    const ids = points.map(({ id }) => id);
+    const known = await this.have(target, ids);
+    if (known.size === 0) return [];
+    return (await this.retrieve(target, [...known])).map(whole);
   }
 
   private async have(collection: Collection, ids: PointId[]): Promise<Set<PointId>> {

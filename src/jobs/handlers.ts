@@ -1,8 +1,8 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { StartupError } from '../common/startup-error.js';
-import type { Job } from './job.entity.js';
 import { type Handler, kindHandledBy } from './job-handler.js';
+import type { JobRow } from './jobs.schemas.js';
 import { KINDS, type Kinds } from './kinds.js';
 
 /** The handlers of all rooms, by kind. */
@@ -30,7 +30,7 @@ export class Handlers implements OnApplicationBootstrap {
   }
 
   /** Within the transaction in which it ended: what it held is free again, unless it succeeded. */
-  async settle(job: Job): Promise<void> {
+  async settle(job: JobRow): Promise<void> {
     if (job.state === 'failed' || job.state === 'cancelled') await this.byKind.get(job.kind)?.abandon?.(job);
   }
 

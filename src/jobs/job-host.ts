@@ -16,6 +16,7 @@ import { Handlers } from './handlers.js';
 import type { Job } from './job.entity.js';
 import { Unwound } from './job-handler.js';
 import { JobQueue } from './job-queue.js';
+import type { JobRow } from './jobs.schemas.js';
 import { KINDS, type Kinds } from './kinds.js';
 import { LEASE_SECONDS, LeasesRepository } from './leases.repository.js';
 
@@ -125,7 +126,7 @@ export class JobHost implements OnApplicationBootstrap, BeforeApplicationShutdow
   }
 
   /** What it held is given back with it. */
-  private end(write: () => Promise<Job | null>): Promise<Job | null> {
+  private end(write: () => Promise<JobRow | null>): Promise<JobRow | null> {
     return this.database.run(async () => {
       const job = await write();
       if (job) await this.handlers.settle(job);
@@ -189,7 +190,7 @@ export class JobHost implements OnApplicationBootstrap, BeforeApplicationShutdow
   }
 }
 
-const told = ({ job_id, kind, attempts }: Job) => ({ job_id, kind, attempt: attempts });
+const told = ({ job_id, kind, attempts }: JobRow) => ({ job_id, kind, attempt: attempts });
 
 /** Seconds: 1, 2, 4…, by chance up to half of it less, so that what failed together does not come again together. */
 const backOff = (failures: number): number =>

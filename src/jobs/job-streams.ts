@@ -3,7 +3,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 import type { Logger } from 'pino';
 import type { Caller } from '../common/caller.js';
 import { LOG } from '../http/log.js';
-import type { Job } from './job.entity.js';
+import type { JobRow } from './jobs.schemas.js';
 import { JobsService } from './jobs.service.js';
 
 const LOOK_MS = 500;
@@ -27,7 +27,7 @@ export class JobStreams implements BeforeApplicationShutdown {
   }
 
   /** Until the reader has left: the job now and at each change that is seen, until it is over; null from time to time, to show that somebody is there. */
-  async *follow(first: Job, caller: Caller, left: AbortSignal): AsyncGenerator<Job | null> {
+  async *follow(first: JobRow, caller: Caller, left: AbortSignal): AsyncGenerator<JobRow | null> {
     let job = first;
     let quiet = 0;
     yield job;
@@ -56,7 +56,7 @@ export class JobStreams implements BeforeApplicationShutdown {
   }
 
   /** null: it cannot be seen now */
-  private look({ job_id }: Job, caller: Caller): Promise<Job | null> {
+  private look({ job_id }: JobRow, caller: Caller): Promise<JobRow | null> {
     return this.jobs.get(job_id, caller).catch((err: unknown) => {
       this.log.info({ err, job_id }, 'a stream of a job ends');
       return null;
@@ -65,5 +65,5 @@ export class JobStreams implements BeforeApplicationShutdown {
 }
 
 /** A worker's sign of life changes nothing for who watches. */
-const isSame = (a: Job, b: Job) =>
+const isSame = (a: JobRow, b: JobRow) =>
   JSON.stringify({ ...a, due_at: null }) === JSON.stringify({ ...b, due_at: null });

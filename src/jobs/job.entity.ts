@@ -4,6 +4,10 @@ import type { Json, JsonObject } from '../common/json.js';
 export const JOB_STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
+/** SQL for a job without what it was told, which may be megabytes that only its handler needs. */
+export const JOB_ROW = `key, job_id, kind, user_id, session_ids, dedup_key, state, phase, done, total, cursor, result, error_code,
+  error_detail, attempts, failures, max_failures, due_at, cancel_requested, committed, created_at, started_at, finished_at`;
+
 /** Work that outlives a request. This row is the truth; a queue only tells of it. */
 @Entity('jobs')
 @Index('jobs_id', ['job_id'], { unique: true })

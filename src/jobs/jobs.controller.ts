@@ -9,9 +9,8 @@ import { cutPage, encodeCursor } from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
-import type { Job } from './job.entity.js';
 import { JobStreams } from './job-streams.js';
-import { type JobsQuery, jobId, jobsPage, jobsQuery, jobView, toView } from './jobs.schemas.js';
+import { type JobRow, type JobsQuery, jobId, jobsPage, jobsQuery, jobView, toView } from './jobs.schemas.js';
 import { JobsService } from './jobs.service.js';
 
 const DEFAULT_LIMIT = 50;
@@ -119,6 +118,6 @@ export class JobsController {
 
 const isKey = (key: unknown): key is number => Number.isSafeInteger(key) && (key as number) > 0;
 
-async function* asEvents(jobs: AsyncIterable<Job | null>) {
+async function* asEvents(jobs: AsyncIterable<JobRow | null>) {
   for await (const job of jobs) yield job ? `event: job\ndata: ${JSON.stringify(toView(job))}\n\n` : ':\n\n';
 }

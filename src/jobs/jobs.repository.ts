@@ -4,7 +4,8 @@ import type { JsonObject } from '../common/json.js';
 import { boundedPage, type Counted, pageBytes } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { type Statement, statement } from '../database/statement.js';
-import type { Job, JobState } from './job.entity.js';
+import { JOB_ROW, type JobState } from './job.entity.js';
+import type { JobRow } from './jobs.schemas.js';
 
 export interface NewRow {
   kind: string;
@@ -31,29 +32,29 @@ export class JobsRepository {
   constructor(private readonly database: Database) {}
 
   /** null: one with this dedup key is queued or running */
-  async insert({ kind, userId, sessionIds, input, dedupKey, maxFailures }: NewRow): Promise<Job | null> {
+  async insert({ kind, userId, sessionIds, input, dedupKey, maxFailures }: NewRow): Promise<JobRow | null> {
     const values = [newId(), kind, userId, sessionIds, JSON.stringify(input), dedupKey, maxFailures];
-    const [row] = await this.database.query<Job>(INSERT, values);
+    const [row] = await this.database.query<JobRow>(INSERT, values);
     return row ?? null;
   }
 
-  async findUnfinished(dedupKey: string): Promise<Job | null> {
-    const [row] = await this.database.query<Job>(FIND_UNFINISHED, [dedupKey]);
+  async findUnfinished(dedupKey: string): Promise<JobRow | null> {
+    const [row] = await this.database.query<JobRow>(FIND_UNFINISHED, [dedupKey]);
     return row ?? null;
   }
 
-  async find(id: string, user: string | null): Promise<Job | null> {
-    const [row] = await this.database.query<Job>(FIND, [id, user]);
+  async find(id: string, user: string | null): Promise<JobRow | null> {
+    const [row] = await this.database.query<JobRow>(FIND, [id, user]);
     return row ?? null;
   }
 
-  async findByKey(key: number, user: string | null): Promise<Job | null> {
-    const [row] = await this.database.query<Job>(FIND_BY_KEY, [key, user]);
+  async findByKey(key: number, user: string | null): Promise<JobRow | null> {
+    const [row] = await this.database.query<JobRow>(FIND_BY_KEY, [key, user]);
     return row ?? null;
   }
 
   /** Newest first. */
-  findPage({ user, state, kind, before, limit }: ListFilter): Promise<(Job & Counted)[]> {
+  findPage({ user, state, kind, before, limit }: ListFilter): Promise<(JobRow & Counted)[]> {
     const values = [
       before,
       limit + 1,
@@ -71,14 +72,14 @@ export class JobsRepository {
   }
 
   /** One that is queued is cancelled, one that runs is asked to stop; null: it is over, or past the point where it could be. */
-  async cancel(key: number): Promise<Job | null> {
-    const [row] = await this.database.query<Job>(CANCEL, [key]);
+  async cancel(key: number): Promise<JobRow | null> {
+    const [row] = await this.database.query<JobRow>(CANCEL, [key]);
     return row ?? null;
   }
 
   /** null: it neither failed nor was cancelled */
-  async requeue(key: number): Promise<Job | null> {
-    const [row] = await this.database.query<Job>(REQUEUE, [key]);
+  async requeue(key: number): Promise<JobRow | null> {
+    const [row] = await this.database.query<JobRow>(REQUEUE, [key]);
     return row ?? null;
   }
 }
@@ -89,22 +90,22 @@ const INSERT = statement(
      due_at, cancel_requested, created_at)
    values ($1, $2, $3, $4::text[], $5::jsonb, $6, 'queued', 0, 0, 0, $7, now(), false, now())
    on conflict (dedup_key) where due_at is not null do nothing
-   returning *`,
+   returning ${JOB_ROW}`,
 );
 
 const FIND_UNFINISHED = statement(
   'jobs.findUnfinished',
-  'select * from jobs where dedup_key = $1 and due_at is not null',
+  `select ${JOB_ROW} from jobs where dedup_key = $1 and due_at is not null`,
 );
 
 const FIND = statement(
   'jobs.find',
-  'select * from jobs where job_id = $1::uuid and ($2::text is null or user_id = $2)',
+  `select ${JOB_ROW} from jobs where job_id = $1::uuid and ($2::text is null or user_id = $2)`,
 );
 
 const FIND_BY_KEY = statement(
   'jobs.findByKey',
-  'select * from jobs where key = $1 and ($2::text is null or user_id = $2)',
+  `select ${JOB_ROW} from jobs where key = $1 and ($2::text is null or user_id = $2)`,
 );
 
 /** A text for each way to ask, so that each is found by its own index. */
@@ -113,7 +114,7 @@ function listOf(isOfUser: boolean, hasState: boolean): Statement {
   const whose = isOfUser ? 'and user_id = $5' : '';
   const which = hasState ? `and state = $${isOfUser ? 6 : 5}` : '';
   const rows = `
-    select *, octet_length(session_ids::text) + coalesce(octet_length(result::text), 0) as size from jobs
+    select ${JOB_ROW}, octet_length(session_ids::text) + coalesce(octet_length(result::text), 0) as size from jobs
     where key < coalesce($1::bigint, 9223372036854775807) and ($4::text is null or kind = $4) ${whose} ${which}
     order by key desc limit $2::int`;
   return statement(name, boundedPage(rows, 'key desc', '$3'));
@@ -134,12 +135,12 @@ const CANCEL = statement(
      due_at = case state when 'queued' then null else due_at end,
      finished_at = case state when 'queued' then now() end
    where key = $1 and due_at is not null and not committed
-   returning *`,
+   returning ${JOB_ROW}`,
 );
 
 const REQUEUE = statement(
   'jobs.requeue',
   `update jobs set state = 'queued', failures = 0, cancel_requested = false, due_at = now(), finished_at = null
    where key = $1 and state in ('failed', 'cancelled')
-   returning *`,
+   returning ${JOB_ROW}`,
 );

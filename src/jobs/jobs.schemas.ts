@@ -56,11 +56,11 @@ export const jobsQuery = z.strictObject({
 });
 export type JobsQuery = z.output<typeof jobsQuery>;
 
-/** A job as it is read. */
-export type JobRow = Job;
+/** A job as it is read: what it was told is for its handler. */
+export type JobRow = Omit<Job, 'input'>;
 
 /** A job as the API shows it. */
-export const toView = (job: Job) => ({
+export const toView = (job: JobRow) => ({
   job_id: job.job_id,
   kind: job.kind,
   state: job.state,

@@ -8,9 +8,10 @@ import { Database } from '../database/database.js';
 import { violates } from '../database/failures.js';
 import { type Answer, IdempotencyService } from '../idempotency/idempotency.service.js';
 import { Handlers } from './handlers.js';
-import type { Job, JobState } from './job.entity.js';
+import type { JobState } from './job.entity.js';
 import { JobQueue } from './job-queue.js';
 import { JobsRepository } from './jobs.repository.js';
+import type { JobRow } from './jobs.schemas.js';
 import { type JobKind, KINDS, type Kinds } from './kinds.js';
 
 export interface NewJob {
@@ -39,7 +40,7 @@ export class JobsService {
   ) {}
 
   /** Makes a job in the caller's transaction: it is there if that commits, and workers are told then. Answers the one with the same dedup key if there is one. */
-  create(job: NewJob): Promise<{ job: Job; isNew: boolean }> {
+  create(job: NewJob): Promise<{ job: JobRow; isNew: boolean }> {
     const { dedupKey = null } = job;
     const row = { ...job, dedupKey, maxFailures: this.kinds[job.kind]?.attempts ?? FAILURES };
     return this.database.run(async () => {
@@ -54,13 +55,13 @@ export class JobsService {
   }
 
   /** @throws DomainError `job_not_found`, also for what is another user's */
-  async get(id: string, caller: Caller): Promise<Job> {
+  async get(id: string, caller: Caller): Promise<JobRow> {
     const job = isUuid(id) ? await this.jobs.find(id, caller.userId) : null;
     return job ?? notFound();
   }
 
   /** …by its key: what a replay answers. */
-  async getByKey(key: number, caller: Caller): Promise<Job> {
+  async getByKey(key: number, caller: Caller): Promise<JobRow> {
     return (await this.jobs.findByKey(key, caller.userId)) ?? notFound();
   }
 
@@ -68,7 +69,7 @@ export class JobsService {
   page(
     filter: { state: JobState | null; kind: string | null; before: number | null; limit: number },
     caller: Caller,
-  ): Promise<(Job & Counted)[]> {
+  ): Promise<(JobRow & Counted)[]> {
     return this.jobs.findPage({ ...filter, user: caller.userId });
   }
 
@@ -76,7 +77,7 @@ export class JobsService {
    * One that is queued is cancelled at once; one that runs when its handler comes to its next step.
    * @throws DomainError `job_not_found`, `job_finished`
    */
-  cancel(id: string, caller: Caller, key: string | null): Promise<Answer<Job>> {
+  cancel(id: string, caller: Caller, key: string | null): Promise<Answer<JobRow>> {
     return this.change('cancel', id, caller, key, async (job) => {
       const cancelled = await this.jobs.cancel(job.key);
       if (!cancelled) throw conflict('job_finished', 'Its effect is there already.');
@@ -89,7 +90,7 @@ export class JobsService {
    * Lets one that failed or was cancelled go on from where it stood, with all its attempts before it.
    * @throws DomainError `job_not_found`, `job_not_ended`; `job_exists` when another is at the same work
    */
-  retry(id: string, caller: Caller, key: string | null): Promise<Answer<Job>> {
+  retry(id: string, caller: Caller, key: string | null): Promise<Answer<JobRow>> {
     return this.change('retry', id, caller, key, async (job) => {
       const requeued = await this.requeue(job.key);
       if (!requeued)
@@ -101,7 +102,7 @@ export class JobsService {
     });
   }
 
-  private async requeue(key: number): Promise<Job | null> {
+  private async requeue(key: number): Promise<JobRow | null> {
     try {
       return await this.jobs.requeue(key);
     } catch (error) {
@@ -115,8 +116,8 @@ export class JobsService {
     id: string,
     caller: Caller,
     key: string | null,
-    work: (job: Job) => Promise<Job>,
-  ): Promise<Answer<Job>> {
+    work: (job: JobRow) => Promise<JobRow>,
+  ): Promise<Answer<JobRow>> {
     const job = await this.get(id, caller);
     const request = { key, caller, route: `POST /jobs/${job.job_id}/${verb}`, body: {} };
     return this.idempotency.once(
@@ -126,7 +127,7 @@ export class JobsService {
     );
   }
 
-  private told(job: Job): Job {
+  private told(job: JobRow): JobRow {
     this.database.afterCommit(() => this.queue.tell(job.job_id));
     return job;
   }

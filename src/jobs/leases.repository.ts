@@ -2,8 +2,9 @@ import { Injectable } from '@nestjs/common';
 import type { Json } from '../common/json.js';
 import { Database } from '../database/database.js';
 import { type Statement, statement } from '../database/statement.js';
-import type { Job } from './job.entity.js';
+import { JOB_ROW, type Job } from './job.entity.js';
 import type { Progress } from './job-handler.js';
+import type { JobRow } from './jobs.schemas.js';
 
 /** Seconds after its last sign of life that a worker is taken for dead. */
 export const LEASE_SECONDS = 30;
@@ -25,8 +26,8 @@ export class LeasesRepository {
   }
 
   /** Ends a job that lost its worker and is not to be tried again; null: there is none. */
-  async bury(): Promise<Job | null> {
-    const [row] = await this.database.query<Job>(BURY);
+  async bury(): Promise<JobRow | null> {
+    const [row] = await this.database.query<JobRow>(BURY);
     return row ?? null;
   }
 
@@ -46,32 +47,36 @@ export class LeasesRepository {
   }
 
   /** A sign of life; null: not ours any more. */
-  renew(lease: Lease): Promise<Job | null> {
+  renew(lease: Lease): Promise<JobRow | null> {
     return this.write(RENEW, lease);
   }
 
   // each answers the job as it is now; null: not ours any more
 
-  succeed(lease: Lease, result: Json): Promise<Job | null> {
+  succeed(lease: Lease, result: Json): Promise<JobRow | null> {
     return this.write(SUCCEED, lease, [jsonb(result)]);
   }
 
   /** To be tried again after so many seconds; null: it is dead. */
-  fail(lease: Lease, code: string, detail: string, retryAfter: number | null): Promise<Job | null> {
+  fail(lease: Lease, code: string, detail: string, retryAfter: number | null): Promise<JobRow | null> {
     return this.write(FAIL, lease, [code, detail, retryAfter]);
   }
 
-  cancel(lease: Lease): Promise<Job | null> {
+  cancel(lease: Lease): Promise<JobRow | null> {
     return this.write(CANCEL, lease);
   }
 
   /** Lets another take it at once. */
-  release(lease: Lease): Promise<Job | null> {
+  release(lease: Lease): Promise<JobRow | null> {
     return this.write(RELEASE, lease);
   }
 
-  private async write(sql: Statement, { key, attempts }: Lease, values: unknown[] = []): Promise<Job | null> {
-    const [row] = await this.database.query<Job>(sql, [key, attempts, ...values]);
+  private async write(
+    sql: Statement,
+    { key, attempts }: Lease,
+    values: unknown[] = [],
+  ): Promise<JobRow | null> {
+    const [row] = await this.database.query<JobRow>(sql, [key, attempts, ...values]);
     return row ?? null;
   }
 }
@@ -101,25 +106,31 @@ const BURY = statement(
      error_detail = case when cancel_requested then error_detail else 'The process that ran it ended.' end,
      due_at = null, finished_at = now()
    where key in (select key from jobs where due_at <= now() and ${IS_LOST} limit 1 for update skip locked)
-   returning *`,
+   returning ${JOB_ROW}`,
 );
 
-const HOLD = statement('jobs.hold', `select * from jobs where ${MINE} and not cancel_requested for update`);
+const HOLD = statement(
+  'jobs.hold',
+  `select ${JOB_ROW} from jobs where ${MINE} and not cancel_requested for update`,
+);
 
 const STEP = statement(
   'jobs.step',
   `update jobs set cursor = $3::jsonb, phase = coalesce($4, phase), done = coalesce($5::bigint, done),
      total = coalesce($6::bigint, total), committed = committed or $7, due_at = ${LEASE_END}
    where ${MINE} and not cancel_requested
-   returning *`,
+   returning ${JOB_ROW}`,
 );
 
-const RENEW = statement('jobs.renew', `update jobs set due_at = ${LEASE_END} where ${MINE} returning *`);
+const RENEW = statement(
+  'jobs.renew',
+  `update jobs set due_at = ${LEASE_END} where ${MINE} returning ${JOB_ROW}`,
+);
 
 const SUCCEED = statement(
   'jobs.succeed',
   `update jobs set state = 'succeeded', result = $3::jsonb, error_code = null, error_detail = null, due_at = null, finished_at = now()
-   where ${MINE} returning *`,
+   where ${MINE} returning ${JOB_ROW}`,
 );
 
 const FAIL = statement(
@@ -128,17 +139,17 @@ const FAIL = statement(
      state = case when cancel_requested then 'cancelled' when $5::float8 is null then 'failed' else 'queued' end,
      due_at = case when not cancel_requested then now() + make_interval(secs => $5) end,
      finished_at = case when cancel_requested or $5 is null then now() end
-   where ${MINE} returning *`,
+   where ${MINE} returning ${JOB_ROW}`,
 );
 
 const CANCEL = statement(
   'jobs.cancelRunning',
-  `update jobs set state = 'cancelled', due_at = null, finished_at = now() where ${MINE} returning *`,
+  `update jobs set state = 'cancelled', due_at = null, finished_at = now() where ${MINE} returning ${JOB_ROW}`,
 );
 
 const RELEASE = statement(
   'jobs.release',
   `update jobs set state = case when cancel_requested then 'cancelled' else 'queued' end,
      due_at = case when not cancel_requested then now() end, finished_at = case when cancel_requested then now() end
-   where ${MINE} returning *`,
+   where ${MINE} returning ${JOB_ROW}`,
 );

@@ -10,6 +10,12 @@ export interface Picked {
   otherId: string;
 }
 
+/** Messages from one seq to another, both among them. */
+export interface Range {
+  from: number;
+  to: number;
+}
+
 /** Where a message stands among others. */
 export interface Placed {
   seq: number;
@@ -49,10 +55,14 @@ export class MessageCopiesRepository {
     return row?.seq ?? null;
   }
 
-  /** A message of these that answers a call of none of these, or is answered by none of these though it is answered; null: there is none. */
-  async findParted(session: number, from: number, to: number): Promise<number | null> {
-    const [row] = await this.database.query<{ seq: number }>(FIND_PARTED, [session, from, to]);
-    return row?.seq ?? null;
+  /**
+   * An answer that is in another range than its call, or that alone, or whose call alone, is in one: its seq, and the range of either.
+   * @param ranges in order, without overlaps
+   */
+  async findParted(session: number, ranges: Range[]): Promise<{ seq: number; range: number } | null> {
+    const edges = ranges.flatMap(({ from, to }) => [from, to + 1]);
+    const [row] = await this.database.query<{ seq: number; range: number }>(FIND_PARTED, [session, edges]);
+    return row ?? null;
   }
 }
 
@@ -103,7 +113,10 @@ const COPY = copyOf(
    from messages m where m.session_key = $1 and m.seq <= $3`,
 );
 
-/** $1 the copy, $2 what is picked (json). Which call an answer belongs to is known by its origin: two sources may have the same ids. */
+/**
+ * $1 the copy, $2 what is picked (json). Which call an answer belongs to is known by its origin: two sources may have the same ids. It is looked for from the
+ * newest on, where it mostly is: an id may have been used many times.
+ */
 const APPEND = copyOf(
   'messages.appendCopies',
   `with picked as materialized (
@@ -121,7 +134,8 @@ const APPEND = copyOf(
        (select c.new_seq from picked c where c.source_key = p.source_key and c.seq = p.tool_call_seq),
        (select c.seq from tool_calls c join messages m on m.session_key = c.session_key and m.seq = c.seq
         where c.session_key = $1 and c.call_id = p.tool_call_id
-          and m.origin ->> 'session_id' = p.source_id and (m.origin ->> 'seq')::bigint = p.tool_call_seq))
+          and m.origin ->> 'session_id' = p.source_id and (m.origin ->> 'seq')::bigint = p.tool_call_seq
+        order by c.seq desc limit 1))
      end as tool_call_seq
    from picked p`,
 );
@@ -140,10 +154,11 @@ const FIND_COPY = statement(
    where m.session_key = $1 and m.seq = $2`,
 );
 
+/** $2 the edges of ranges: between an odd one and the next is a range. One pass, however many there are. */
 const FIND_PARTED = statement(
   'messages.findParted',
-  `select m.seq from messages m
-   where m.session_key = $1 and m.tool_call_seq is not null
-     and (m.seq between $2::bigint and $3::bigint) <> (m.tool_call_seq between $2 and $3)
+  `select seq, case when answer % 2 = 1 then answer / 2 else call / 2 end as range
+   from messages m, width_bucket(m.seq, $2::bigint[]) answer, width_bucket(m.tool_call_seq, $2::bigint[]) call
+   where m.session_key = $1 and m.tool_call_seq is not null and answer <> call and (answer % 2 = 1 or call % 2 = 1)
    order by m.seq limit 1`,
 );

@@ -1,4 +1,5 @@
 import { MembersRepository } from '../access/members.repository.js';
+import type { Collection } from '../collections/collection.entity.js';
 import type { Source } from '../collections/placed.js';
 import { PointCopiesService } from '../collections/point-copies.service.js';
 import { DomainError } from '../common/errors.js';
@@ -82,7 +83,7 @@ export class MergeHandler implements Handler {
       session_id: session.id,
       phase: 'messages',
       reached: sources.map(() => 0),
-      ...{ source: 0, after: null, messages: 0, memory: 0, points: 0, remapped: 0 },
+      ...{ source: 0, after: null, messages: 0, memory: 0, read: 0, points: 0, remapped: 0 },
     };
   }
 
@@ -139,43 +140,44 @@ export class MergeHandler implements Handler {
 
   private async copyPoints(merging: Merging): Promise<void> {
     const from = has(merging, 'vectors') ? await this.pointSources(merging.sources) : [];
-    if (from.length > 0) {
-      const like = from.map(({ collection }) => collection);
+    const some = from.filter((source) => source !== null);
+    if (some.length > 0) {
+      const like = some.map(({ collection }) => collection);
       const target = await this.points.prepare(merging.state.target, like);
-      while (merging.state.source < from.length) await this.copyPointsOf(merging, from, target);
-      const there = await this.points.count(target);
-      if (there !== merging.state.points) throw pointsDiffer(merging.state.points, there);
+      while (merging.state.source < from.length)
+        await this.copyPointsOf(merging, from[merging.state.source]!, target);
+      await this.checkRead(merging, like);
+      merging.state = { ...merging.state, points: await this.points.count(target) };
     }
     await this.enter(merging, 'finish');
   }
 
-  private async copyPointsOf(merging: Merging, from: Source[], target: Source['collection']): Promise<void> {
-    const { job, input, state } = merging;
-    const { source, after } = state;
-    const earlier = from.slice(0, source);
-    const pages = this.points.copy(
-      from[source]!,
-      target,
-      earlier,
-      input.on_point_conflict,
-      after as string | null,
-    );
-    for await (const { last, added, remapped } of pages) {
-      const { points, remapped: already } = merging.state;
-      const { cursor, progress } = advance(merging, {
-        ...{ after: last, points: points + added, remapped: already + remapped },
-      });
-      await job.step(cursor, progress);
+  private async copyPointsOf(merging: Merging, from: Source | null, target: Collection): Promise<void> {
+    const { source, after, read } = merging.state;
+    if (from !== null) {
+      const { on_point_conflict } = merging.input;
+      const pages = this.points.copy(from, target, read === 0, on_point_conflict, after as string | null);
+      for await (const { last, ...page } of pages) {
+        const { read, remapped } = merging.state;
+        const counts = { read: read + page.read, remapped: remapped + page.remapped };
+        await step(merging, { ...counts, after: last ?? merging.state.after });
+      }
     }
-    const { cursor, progress } = advance(merging, { source: source + 1, after: null });
-    await job.step(cursor, progress);
+    await step(merging, { source: source + 1, after: null });
   }
 
-  private async pointSources(sources: SessionRow[]): Promise<Source[]> {
+  private async checkRead({ state }: Merging, collections: Collection[]): Promise<void> {
+    let there = 0;
+    for (const collection of collections) there += await this.points.count(collection);
+    if (there !== state.read) throw pointsDiffer(state.read, there);
+  }
+
+  /** In the places of their sessions; null where there is none: one that is not made yet has no points. */
+  private async pointSources(sources: SessionRow[]): Promise<(Source | null)[]> {
     const collections = await this.points.findAll(sources.map(({ key }) => key));
-    return sources.flatMap(({ id, key }) => {
+    return sources.map(({ id, key }) => {
       const collection = collections.get(key);
-      return collection?.state === 'ready' ? [{ id, collection }] : [];
+      return collection?.state === 'ready' ? { id, collection } : null;
     });
   }
 
@@ -208,10 +210,14 @@ export class MergeHandler implements Handler {
     if (seq !== null) await this.hidden.entitle(state.target, title, seq);
   }
 
-  private async enter(merging: Merging, phase: Phase): Promise<void> {
-    const { cursor, progress } = advance(merging, { phase, source: 0, after: null });
-    await merging.job.step(cursor, progress);
+  private enter(merging: Merging, phase: Phase): Promise<void> {
+    return step(merging, { phase, source: 0, after: null });
   }
+}
+
+async function step(merging: Merging, changes: Partial<State>): Promise<void> {
+  const { cursor, progress } = advance(merging, changes);
+  await merging.job.step(cursor, progress);
 }
 
 /** One that the first source was given is given to the target too. */
@@ -220,9 +226,9 @@ function titleOf({ title }: MergeInput, first: SessionRow) {
   return first.title_seq === 0 ? { title: first.title, title_seq: 0 } : { title: '', title_seq: null };
 }
 
-const pointsDiffer = (expected: number, there: number) =>
+const pointsDiffer = (read: number, there: number) =>
   new DomainError(
     'conflict',
     'points_changed',
-    `${there} points are there, ${expected} were copied: somebody wrote to a collection itself meanwhile.`,
+    `${there} points are there, ${read} were read: somebody wrote to a collection itself meanwhile.`,
   );

@@ -18,6 +18,9 @@ export type State = {
   after: Json;
   messages: number;
   memory: number;
+  /** points of the sources that were read */
+  read: number;
+  /** points of the target, known at the end */
   points: number;
   remapped: number;
 };
@@ -37,7 +40,7 @@ export function advance(merging: Merging, changes: Partial<State>): { cursor: St
 
 export const progressOf = ({ state }: Merging): Progress => ({
   phase: state.phase,
-  done: state.messages + state.memory + state.points,
+  done: state.messages + state.memory + state.read,
 });
 
 export const has = ({ input }: Merging, part: Included) => input.include.includes(part);

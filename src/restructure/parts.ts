@@ -1,4 +1,5 @@
 import { invalid } from '../common/errors.js';
+import type { Range } from '../messages/message-copies.repository.js';
 import type { PointId } from '../vectors/point-id.js';
 import type { Part, PartInput } from './split.schemas.js';
 
@@ -19,12 +20,20 @@ export const partsOf = (parts: Part[], messageCount: number): PartInput[] =>
     throw invalid([{ pointer, detail }], 'missing_messages');
   });
 
-/** Two parts that have a message in common, by their places; null: there are none. */
-export function overlapping(parts: PartInput[]): [number, number] | null {
-  const ranges = parts
+/** The messages of a part, and which part. */
+export interface Ranged extends Range {
+  at: number;
+}
+
+/** Those that have messages, in order. */
+export const rangesOf = (parts: PartInput[]): Ranged[] =>
+  parts
     .map(({ from, to }, at) => ({ from, to, at }))
     .filter(({ from, to }) => from <= to)
     .sort((a, b) => a.from - b.from);
+
+/** Two parts that have a message in common, by their places; null: there are none. */
+export function overlapping(ranges: Ranged[]): [number, number] | null {
   for (let at = 1; at < ranges.length; at++) {
     const [before, next] = [ranges[at - 1]!, ranges[at]!];
     if (next.from <= before.to) return [Math.min(before.at, next.at), Math.max(before.at, next.at)];

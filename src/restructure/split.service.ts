@@ -13,7 +13,7 @@ import type { SessionRow } from '../sessions/session.view.js';
 import { legalHold } from '../sessions/session-edits.service.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { type PointId, showPointId } from '../vectors/point-id.js';
-import { overlapping, partsOf, repeated } from './parts.js';
+import { overlapping, partsOf, rangesOf, repeated } from './parts.js';
 import type { PartInput, Split, SplitInput } from './split.schemas.js';
 
 /** Points looked up at once, and ids told of in a refusal. */
@@ -67,13 +67,13 @@ export class SplitService {
   }
 
   private async checkRanges(source: SessionRow, parts: PartInput[]): Promise<void> {
-    const twice = overlapping(parts);
+    const ranges = rangesOf(parts);
+    const twice = overlapping(ranges);
     if (twice) throw fault(twice[1], `overlaps with part ${twice[0]}`, 'overlapping_ranges');
-    for (const [at, { from, to }] of parts.entries()) {
-      const seq = to < from ? null : await this.messages.findParted(source.key, from, to);
-      if (seq !== null)
-        throw fault(at, `parts a tool call from its result: message ${seq}`, 'parted_tool_call');
-    }
+    const parted = await this.messages.findParted(source.key, ranges);
+    if (!parted) return;
+    const { at } = ranges[parted.range]!;
+    throw fault(at, `parts a tool call from its result: message ${parted.seq}`, 'parted_tool_call');
   }
 
   private async checkPoints(source: SessionRow, parts: PointId[][], caller: Caller): Promise<void> {

@@ -34,4 +34,8 @@ const LOCK_ALL = statement(
 
 const MARK = statement('busy.mark', 'update sessions set busy_job = $2 where key = any($1::bigint[])');
 
-const FREE = statement('busy.free', 'update sessions set busy_job = null where busy_job = $1 returning key');
+const FREE = statement(
+  'busy.free',
+  `with held as materialized (select key from sessions where busy_job = $1 order by key for update)
+   update sessions s set busy_job = null from held where s.key = held.key returning s.key`,
+);
