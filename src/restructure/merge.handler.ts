@@ -1,5 +1,5 @@
 import { MembersRepository } from '../access/members.repository.js';
-import type { Collection } from '../collections/collection.entity.js';
+import type { CollectionRow } from '../collections/collection.view.js';
 import type { Source } from '../collections/placed.js';
 import { PointCopiesService } from '../collections/point-copies.service.js';
 import { DomainError } from '../common/errors.js';
@@ -152,7 +152,7 @@ export class MergeHandler implements Handler {
     await this.enter(merging, 'finish');
   }
 
-  private async copyPointsOf(merging: Merging, from: Source | null, target: Collection): Promise<void> {
+  private async copyPointsOf(merging: Merging, from: Source | null, target: CollectionRow): Promise<void> {
     const { source, after, read } = merging.state;
     if (from !== null) {
       const { on_point_conflict } = merging.input;
@@ -166,7 +166,7 @@ export class MergeHandler implements Handler {
     await step(merging, { source: source + 1, after: null });
   }
 
-  private async checkRead({ state }: Merging, collections: Collection[]): Promise<void> {
+  private async checkRead({ state }: Merging, collections: CollectionRow[]): Promise<void> {
     let there = 0;
     for (const collection of collections) there += await this.points.count(collection);
     if (there !== state.read) throw pointsDiffer(state.read, there);
