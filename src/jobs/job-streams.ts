@@ -42,7 +42,7 @@ export class JobStreams implements BeforeApplicationShutdown {
   }
 
   /** The job when it has ended, or when so many seconds have passed, or the process stops. */
-  async ended(job: Job, caller: Caller, seconds: number): Promise<Job> {
+  async ended(job: JobRow, caller: Caller, seconds: number): Promise<JobRow> {
     const until = performance.now() + seconds * 1000;
     for (let now = job; ; now = await this.jobs.get(job.job_id, caller)) {
       if (now.due_at === null || performance.now() >= until) return now;
