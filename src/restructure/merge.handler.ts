@@ -100,7 +100,7 @@ export class MergeHandler implements Handler {
         (reached, copied) => advance(merging, { reached, messages: merging.state.messages + copied }),
       );
       const whole = upTo.reduce((sum, count) => sum + count, 0);
-      if (merging.state.messages !== whole) throw new Error(`${merging.state.messages} of ${whole} messages`);
+      if (merging.state.messages !== whole) throw messagesDiffer(whole, merging.state.messages);
     }
     await this.enter(merging, 'memory');
   }
@@ -232,3 +232,7 @@ const pointsDiffer = (read: number, there: number) =>
     'points_changed',
     `${there} points are there, ${read} were read: somebody wrote to a collection itself meanwhile.`,
   );
+
+/** Nothing that trying again would mend. */
+const messagesDiffer = (expected: number, copied: number) =>
+  new DomainError('conflict', 'messages_incomplete', `${copied} of ${expected} messages were found.`);
