@@ -5,6 +5,7 @@ import { showShape, vectors } from '../vectors/shape.js';
 import type { Found, Point } from '../vectors/vector-store.js';
 import type { Collection } from './collection.entity.js';
 import { putCollectionBody } from './collections.schemas.js';
+import { isNumbers } from './points.schemas.js';
 
 /** A vector collection as an export carries it. */
 export const collectionRecord = z
@@ -16,16 +17,26 @@ export const collectionRecord = z
   .required();
 export type CollectionRecord = z.output<typeof collectionRecord>;
 
-/** 32-bit floats, little-endian, in base64: exact, and read ten times as fast as digits. Or the numbers themselves. */
-const floats = z.union([
-  z.string().transform((text, ctx) => {
-    const bytes = Buffer.from(text, 'base64');
-    if (bytes.length === 0 || bytes.length % 4 !== 0 || bytes.length !== bytesIn(text))
-      ctx.addIssue('must be 32-bit floats in base64');
-    return unpack(bytes);
-  }),
-  z.array(z.number()),
-]);
+const MOST_NAMES = 16;
+
+/** 32-bit floats, little-endian, in base64: exact, and read ten times as fast as digits; or the numbers themselves. null: neither. */
+function floatsIn(given: unknown): number[] | null {
+  if (typeof given !== 'string') return isNumbers(given) ? given : null;
+  const bytes = Buffer.from(given, 'base64');
+  const isWhole = bytes.length > 0 && bytes.length % 4 === 0 && bytes.length === bytesIn(given);
+  return isWhole ? unpack(bytes) : null;
+}
+
+/** In one step: a schema for each number would tell each that is wrong. */
+function vectorsIn(given: unknown): Record<string, number[]> | null {
+  const one = floatsIn(given);
+  if (one) return { '': one };
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
+  const named = Object.entries(given);
+  if (named.length === 0 || named.length > MOST_NAMES) return null;
+  const all = named.map(([name, vector]) => [name, floatsIn(vector)] as const);
+  return all.every(([, vector]) => vector) ? Object.fromEntries(all as [string, number[]][]) : null;
+}
 
 /** What base64 of this length holds; Node passes over what is none, and then there is less. */
 const bytesIn = (text: string) =>
@@ -38,7 +49,12 @@ const PAYLOAD_KIB = 4096;
 export const pointRecord = z.strictObject({
   type: z.literal('point'),
   id: pointId,
-  vector: z.union([floats, z.record(z.string(), floats)]),
+  vector: z.unknown().transform((given, ctx) => {
+    const vectors = vectorsIn(given);
+    if (!vectors)
+      ctx.addIssue('must be 32-bit floats in base64, or numbers; of several vectors, by their names');
+    return vectors ?? {};
+  }),
   payload: jsonObject(PAYLOAD_KIB),
 });
 export type PointRecord = z.output<typeof pointRecord>;
@@ -58,7 +74,7 @@ export const toPointRecord = ({ id, vectors: given = {}, payload }: Found) => ({
 
 export const toPoint = ({ id, vector, payload }: PointRecord): Point => ({
   id,
-  vectors: Array.isArray(vector) ? { '': vector } : vector,
+  vectors: vector,
   payload,
 });
 

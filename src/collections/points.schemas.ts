@@ -6,7 +6,7 @@ import type { Found, Hit, Point, Selection } from '../vectors/vector-store.js';
 
 const [MOST_POINTS, MOST_DIMENSIONS, PAYLOAD_KIB] = [1000, 65_536, 64];
 
-const isNumbers = (given: unknown): given is number[] =>
+export const isNumbers = (given: unknown): given is number[] =>
   Array.isArray(given) && given.length <= MOST_DIMENSIONS && given.every((n) => typeof n === 'number');
 
 const numbers = z

@@ -12,6 +12,8 @@ export interface StreamedBody {
   bytes: AsyncIterable<Buffer>;
   /** Takes what is still under way, for a while: whoever only sends would miss the answer else. False: there is more. */
   drain(): Promise<boolean>;
+  /** Waits for no more of it: whoever reads it is told that it was cut off. */
+  abort(): void;
 }
 
 /** A media type that Fastify is told instead of the real one, so that it does not gather the body. */
@@ -49,6 +51,7 @@ export const Streamed = createParamDecorator((_: unknown, context: ExecutionCont
     mediaType: mediaTypeOf(request) === GZIP ? '' : mediaTypeOf(request),
     bytes: packed ? unpacked(source) : received(source),
     drain: () => drained(source),
+    abort: () => void source.destroy(new Error('not waited for')),
   };
 });
 

@@ -80,7 +80,7 @@ export class JobsService {
   cancel(id: string, caller: Caller, key: string | null): Promise<Answer<JobRow>> {
     return this.change('cancel', id, caller, key, async (job) => {
       const cancelled = await this.jobs.cancel(job.key);
-      if (!cancelled) throw conflict('job_finished', 'Its effect is there already.');
+      if (!cancelled) throw conflict('job_finished', whyNotCancelled(job));
       await this.handlers.settle(cancelled);
       return cancelled;
     });
@@ -132,6 +132,11 @@ export class JobsService {
     return job;
   }
 }
+
+const whyNotCancelled = ({ state, committed }: JobRow) =>
+  committed && state !== 'failed' && state !== 'succeeded'
+    ? 'Its effect is there already.'
+    : `It has ${state} already.`;
 
 function notFound(): never {
   throw new DomainError('not-found', 'job_not_found', 'There is no such job.');

@@ -82,7 +82,8 @@ export class Sweeps implements OnApplicationBootstrap, BeforeApplicationShutdown
     if (cron === null) return this.exhaust(step);
     if (!(await this.schedules.take(name, cron))) return;
     await this.exhaust(step);
-    await this.schedules.done(name, cron);
+    // what was left because the process stops is not done
+    if (!this.isStopping) await this.schedules.done(name, cron);
   }
 
   private async exhaust(step: Step): Promise<void> {

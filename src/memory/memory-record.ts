@@ -8,7 +8,10 @@ import { importance, METADATA_KIB, memoryKey, memoryType, VALUE_KIB } from './me
 const memoryId = z
   .string()
   .refine((id) => isMemoryId(id) && id === id.toLowerCase(), 'must be mem_ and a UUID');
-const version = z.int().min(1);
+const version = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
 
 const said = {
   version,

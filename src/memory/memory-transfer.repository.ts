@@ -24,14 +24,14 @@ const [BYTES, ROWS] = [2 * 1024 * 1024, 200];
 export class MemoryTransferRepository {
   constructor(private readonly database: Database) {}
 
-  /** How many entries and earlier versions there are. */
-  async count(space: number): Promise<number> {
-    return (await this.database.query<{ count: number }>(COUNT, [space]))[0]!.count;
+  /** How many entries and earlier versions there are, and the key of the last entry. */
+  async outline(space: number): Promise<{ count: number; last: number }> {
+    return (await this.database.query<{ count: number; last: number }>(OUTLINE, [space]))[0]!;
   }
 
-  /** The next entries, in the order of their keys. */
-  findPage(space: number, afterKey: number): Promise<MemoryEntry[]> {
-    return this.database.query(PAGE, [space, afterKey, ROWS, BYTES]);
+  /** The next entries up to a key, in the order of their keys: what is saved anew meanwhile is behind it. */
+  findPage(space: number, afterKey: number, upToKey: number): Promise<MemoryEntry[]> {
+    return this.database.query(PAGE, [space, afterKey, ROWS, BYTES, upToKey]);
   }
 
   /** What entries were before the versions that were read, by entry, oldest first. */
@@ -60,10 +60,10 @@ function refuse(error: unknown): never {
   throw error;
 }
 
-const COUNT = statement(
-  'memoryTransfer.count',
+const OUTLINE = statement(
+  'memoryTransfer.outline',
   `select (count(*) + coalesce(sum(
-     (select count(*) from memory_versions v where v.entry_key = e.key)), 0))::int as count
+     (select count(*) from memory_versions v where v.entry_key = e.key)), 0))::int as count, coalesce(max(e.key), 0) as last
    from memory_entries e where e.space_key = $1 and ${isLive('e')}`,
 );
 
@@ -71,7 +71,7 @@ const PAGE = statement(
   'memoryTransfer.page',
   boundedPage(
     `select e.*, e.bytes + coalesce((select sum(v.bytes) from memory_versions v where v.entry_key = e.key), 0) as size
-     from memory_entries e where e.space_key = $1 and e.key > $2::bigint and ${isLive('e')}
+     from memory_entries e where e.space_key = $1 and e.key > $2::bigint and e.key <= $5::bigint and ${isLive('e')}
      order by e.key limit $3::int`,
     'key',
     '$4',

@@ -4,10 +4,13 @@ import { jsonObject, pastTime } from '../http/schemas.js';
 import type { StoredCheckpoint } from './checkpoints.repository.js';
 import { CHECKPOINT_KIB, METADATA_KIB } from './checkpoints.schemas.js';
 
+/** So many that numbers after it can still be counted. */
+export const MOST_N = 2 ** 31 - 1;
+
 /** A checkpoint as an export carries it. */
 export const checkpointRecord = z.strictObject({
   type: z.literal('checkpoint'),
-  n: z.int().min(1),
+  n: z.int().min(1).max(MOST_N),
   checkpoint: jsonObject(CHECKPOINT_KIB),
   metadata: jsonObject(METADATA_KIB),
   created_at: pastTime,

@@ -6,7 +6,7 @@ import type { CheckpointRecord } from './checkpoint-record.js';
 import type { StoredCheckpoint } from './checkpoints.repository.js';
 
 /** Bytes of documents, and checkpoints, in a page. */
-const [BYTES, ROWS] = [2 * 1024 * 1024, 200];
+const [BYTES, ROWS] = [2 * 1024 * 1024, 8];
 
 /** Reads checkpoints oldest first, and writes them into sessions that nobody sees yet. */
 @Injectable()

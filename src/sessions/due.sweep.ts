@@ -23,7 +23,8 @@ export class DueSweep implements OnModuleInit {
   private step(): Promise<boolean> {
     return this.database.run(async () => {
       const due = await this.sessions.lockDue(BATCH);
-      for (const row of due) await this.settling.settle(row, null);
+      // one may have become busy between being found and being held
+      for (const row of due) if (row.busy_job === null) await this.settling.settle(row, null);
       return due.length > 0;
     });
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { checkSize } from '../common/json.js';
 import { exactTime, jsonObject, pastTime, printableName } from '../http/schemas.js';
+import { MOST_N } from './checkpoint-record.js';
 import { CHECKPOINT_KIB } from './checkpoints.schemas.js';
 import type { SessionRow } from './session.view.js';
 import { checkedVectors } from './session-collection.js';
@@ -17,7 +18,7 @@ export const sessionRecord = z
     user_id: printableName.nullable(),
     title_seq: z.int().min(0).nullable(),
     state: z.enum(['active', 'paused', 'completed', 'crashed']),
-    checkpoint_n: z.int().min(0),
+    checkpoint_n: z.int().min(0).max(MOST_N),
     lineage: jsonObject(LINEAGE_KIB).nullable(),
     created_at: pastTime,
     updated_at: pastTime,

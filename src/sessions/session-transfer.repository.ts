@@ -4,7 +4,7 @@ import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 
 /** What a session was where it is from, and what shows it to be what it was. */
-export interface Former {
+export interface Before {
   created_at: string;
   updated_at: string;
   last_activity_at: string;
@@ -18,14 +18,14 @@ export interface Former {
 export class SessionTransferRepository {
   constructor(private readonly database: Database) {}
 
-  /** Whether nobody has deleted it for good. */
-  async isThere(key: number): Promise<boolean> {
-    return (await this.database.query(IS_THERE, [key])).length > 0;
+  /** Nobody has the id. */
+  async rename(key: number, id: string): Promise<void> {
+    await this.database.query(RENAME, [key, id]);
   }
 
   /** Within a transaction that holds the session. */
-  async restore(key: number, former: Former): Promise<void> {
-    const { created_at, updated_at, last_activity_at, archived_at, checkpoint, checkpoint_n } = former;
+  async restore(key: number, before: Before): Promise<void> {
+    const { created_at, updated_at, last_activity_at, archived_at, checkpoint, checkpoint_n } = before;
     await this.database.query(RESTORE, [
       ...[key, created_at, last_activity_at, archived_at, updated_at],
       ...[checkpoint && JSON.stringify(checkpoint), checkpoint_n],
@@ -33,10 +33,7 @@ export class SessionTransferRepository {
   }
 }
 
-const IS_THERE = statement(
-  'sessionTransfer.isThere',
-  'select from sessions where key = $1 and purged_at is null',
-);
+const RENAME = statement('sessionTransfer.rename', 'update sessions set id = $2 where key = $1');
 
 const RESTORE = statement(
   'sessionTransfer.restore',

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type Caller, isService } from '../common/caller.js';
-import { DomainError, forbidden } from '../common/errors.js';
+import { forbidden } from '../common/errors.js';
 import { newId } from '../common/ids.js';
 import type { JsonObject } from '../common/json.js';
 import { CONFIG, type Config } from '../config/config.js';
@@ -11,7 +11,7 @@ import { vectorsFor } from './session-collection.js';
 import { ownerRequired, SessionEditsService } from './session-edits.service.js';
 import { type SessionRecord, settled } from './session-record.js';
 import { SessionTransferRepository } from './session-transfer.repository.js';
-import { SessionsService } from './sessions.service.js';
+import { idTaken, SessionsService } from './sessions.service.js';
 
 /** What whoever imports says of the session. */
 export interface Wishes {
@@ -26,6 +26,9 @@ export interface Former {
   session_id: string | null;
   exported_at: string;
 }
+
+/** A transaction takes no longer. */
+const SHOWING_SECONDS = 60;
 
 /** Sessions out of exports: checked, made where nobody sees them, shown. */
 @Injectable()
@@ -43,10 +46,9 @@ export class SessionTransferService {
     return this.sessions.get(id, caller);
   }
 
-  /** @throws DomainError `session_not_found` when it was deleted for good meanwhile */
-  async checkThere(key: number): Promise<void> {
-    if (!(await this.rows.isThere(key)))
-      throw new DomainError('not-found', 'session_not_found', 'The session was deleted for good.');
+  /** @throws DomainError when the caller may not read it any more */
+  async checkReadable(key: number, caller: Caller): Promise<void> {
+    await this.sessions.getByKey(key, caller);
   }
 
   /** @throws DomainError `forbidden` when a user names somebody else */
@@ -86,26 +88,30 @@ export class SessionTransferService {
   }
 
   /**
-   * Takes the id; one that is taken is replaced, unless it was wished for. Answers the key.
-   * @throws DomainError `session_id_taken`
+   * Makes it under an id of its own: the one it is to have is taken when it is shown, so that an import that fails takes
+   * none away. Answers the key.
+   * @throws DomainError `session_id_taken` for one that is wished for and could not be had now
    */
   async begin(session: NewSession, isWished: boolean, seconds: number, caller: Caller): Promise<number> {
-    try {
-      return await this.hidden.begin(session, seconds, caller);
-    } catch (error) {
-      const isTaken = error instanceof DomainError && error.code === 'session_id_taken';
-      if (!isTaken || isWished) throw error;
-      return this.hidden.begin({ ...session, id: newId() }, seconds, caller);
-    }
+    if (isWished) await this.sessions.checkFreeId(session.id, session, caller);
+    return this.hidden.begin({ ...session, id: newId() }, seconds, caller);
   }
 
   /**
-   * Gives it back what it was, and shows it, within a transaction.
-   * @throws DomainError kind `invalid`, `session_given_up`
+   * Gives it back what it was, and its id (one that is taken is not, unless it was wished for), and shows it, within a transaction.
+   * @throws DomainError kind `invalid`, `session_id_taken`, `session_given_up`
    */
-  async show(key: number, record: SessionRecord, seconds: number, told: JsonObject): Promise<void> {
-    await this.hidden.hold(key, seconds);
+  async show(
+    key: number,
+    record: SessionRecord,
+    { session, isWished }: { session: NewSession; isWished: boolean },
+    caller: Caller,
+    told: JsonObject,
+  ): Promise<void> {
+    await this.hidden.hold(key, SHOWING_SECONDS);
     await this.rows.restore(key, record);
+    if (await this.sessions.vacate(session.id, session, caller)) await this.rows.rename(key, session.id);
+    else if (isWished) throw idTaken();
     await this.hidden.show(key, [{ type: 'session.imported', payload: told }]);
   }
 }

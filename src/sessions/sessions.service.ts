@@ -135,6 +135,15 @@ export class SessionsService {
     if (!isFree) throw idTaken();
   }
 
+  /** Within a transaction: whether a session of this owner may have the id; a deleted one of his gives it up then. */
+  async vacate(id: string, owner: Owner, caller: Caller): Promise<boolean> {
+    const holder = await this.sessions.lock(id, caller.userId);
+    if (!holder) return !(await this.sessions.isHidden(id));
+    if (holder.status !== 'deleted' || !sameOwner(holder, owner)) return false;
+    await this.edits.giveUpId(holder);
+    return true;
+  }
+
   /** Keeps what sums up the messages of these seqs, within a transaction. It is no edit: derived, like the counters; false: it is gone. */
   storeSummary(key: number, text: string, seqs: number[], upTo: UpTo | null): Promise<boolean> {
     return this.sessions.storeSummary(key, text, seqs, upTo);
@@ -215,7 +224,7 @@ export class SessionsService {
   }
 }
 
-const idTaken = () => new DomainError('conflict', 'session_id_taken', 'The session_id is taken.');
+export const idTaken = () => new DomainError('conflict', 'session_id_taken', 'The session_id is taken.');
 
 type Owner = Pick<NewSession, 'user_id' | 'agent_id'>;
 

@@ -1,8 +1,7 @@
 import { type Json, parseJson } from '../common/json.js';
+import { AROUND } from './format.js';
+import { Gathered } from './gathered.js';
 import { badExport, tooLong } from './refusals.js';
-
-/** Bytes of what stands before the records, and behind them. */
-const AROUND = 64 * 1024;
 
 const [QUOTE, BACKSLASH, COMMA] = ['"', '\\', ','].map((sign) => sign.charCodeAt(0));
 const OPENING = new Set(['[', '{'].map((sign) => sign.charCodeAt(0)));
@@ -33,8 +32,7 @@ class Cutter {
   private depth = 0;
   private isText = false;
   private isEscaped = false;
-  private pieces: Buffer[] = [];
-  private length = 0;
+  private readonly pieces = new Gathered();
   private hasRecords = false;
   /** of the head: what is looked at for the beginning of the records */
   private last = '';
@@ -96,20 +94,16 @@ class Cutter {
   }
 
   private keep(piece: Buffer): void {
-    this.length += piece.length;
     const limit = this.place === 'records' ? this.limit : AROUND;
-    if (this.length > limit) throw tooLong(limit);
+    if (this.pieces.length + piece.length > limit) throw tooLong(limit);
     if (piece.length === 0) return;
-    this.pieces.push(piece);
+    this.pieces.add(piece);
     if (this.place === 'head')
       this.last = (this.last + piece.toString('latin1', Math.max(0, piece.length - LAST))).slice(-LAST);
   }
 
   private taken(): Buffer {
-    const text = Buffer.concat(this.pieces);
-    this.pieces = [];
-    this.length = 0;
-    return text;
+    return this.pieces.take();
   }
 }
 

@@ -17,6 +17,8 @@ export interface Export {
   session: SessionRow;
   manifest: Manifest;
   parts: Opened[];
+  /** it breaks off when he may not read the session any more */
+  caller: Caller;
 }
 
 /** Takes sessions out, as they are when they are read: messages up to the last one at the beginning. */
@@ -47,10 +49,10 @@ export class ExportService {
       ...{ format: FORMAT, version: VERSION, exported_at: new Date().toISOString() },
       ...{ session_id: session.id, include: chosen.map(({ name }) => name) },
     };
-    return { session, manifest, parts };
+    return { session, manifest, parts, caller };
   }
 
-  /** Its lines, some at a time. It breaks off without an end line when the session is deleted for good meanwhile. */
+  /** Its lines, some at a time. It breaks off without an end line when the session is deleted meanwhile, or the caller may not read it any more. */
   async *lines(opened: Export): AsyncGenerator<string> {
     const tally = new Tally();
     const text = `${JSON.stringify(opened.manifest)}\n`;
@@ -76,7 +78,7 @@ export class ExportService {
     yield `\n],${JSON.stringify({ counts, sha256 }).slice(1)}\n`;
   }
 
-  private async *records({ session, manifest, parts }: Export): AsyncGenerator<object[]> {
+  private async *records({ session, manifest, parts, caller }: Export): AsyncGenerator<object[]> {
     const along = {
       messages: manifest.include.includes('messages'),
       checkpoints: manifest.include.includes('checkpoints'),
@@ -84,10 +86,10 @@ export class ExportService {
     yield [toRecord(session, along)];
     for (const part of parts)
       for await (const page of part.pages()) {
-        await this.sessions.checkThere(session.key);
+        await this.sessions.checkReadable(session.key, caller);
         yield page;
       }
-    await this.sessions.checkThere(session.key);
+    await this.sessions.checkReadable(session.key, caller);
   }
 
   private page(records: object[], tally: Tally): string {

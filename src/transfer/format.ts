@@ -10,6 +10,9 @@ export const NDJSON = 'application/x-ndjson';
 /** Bytes of a line: the largest record there may be, a session with all its documents, has less than three MiB. */
 export const LINE_BYTES = 8 * 1024 * 1024;
 
+/** Bytes of what stands before the records, and behind them. */
+export const AROUND = 64 * 1024;
+
 /** What an export may hold beside the session itself, in the order in which it is there. */
 export const INCLUDES = ['checkpoints', 'messages', 'memory', 'points'] as const;
 export type Include = (typeof INCLUDES)[number];

@@ -63,7 +63,12 @@ export class ImportController {
     try {
       this.imports.check(wishes, caller);
       const cut = body.mediaType === JSON_TYPE ? linesOfDocument : linesOf;
-      const { session, counts } = await this.imports.run(cut(body.bytes, LINE_BYTES), wishes, caller);
+      const { session, counts } = await this.imports.run(
+        cut(body.bytes, LINE_BYTES),
+        wishes,
+        caller,
+        body.abort,
+      );
       return { session: toView(made(reply, { status: 201, value: session, replayed: false })), counts };
     } catch (error) {
       if (!(await body.drain())) reply.header('connection', 'close');

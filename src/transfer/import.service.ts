@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Caller } from '../common/caller.js';
 import { forbidden } from '../common/errors.js';
@@ -16,6 +16,8 @@ import { Parts } from './parts.js';
 
 /** Seconds that a session is left hidden after the last sign of life of whoever makes it. */
 const LEASE = 180;
+/** Time for those that are nearly done when the process stops. */
+const PATIENCE_MS = 10_000;
 
 export interface Imported {
   session: SessionRow;
@@ -24,7 +26,10 @@ export interface Imported {
 
 /** Brings sessions in. Nobody sees one before all of its export has been read, and its digest is right. */
 @Injectable()
-export class ImportService {
+export class ImportService implements BeforeApplicationShutdown {
+  /** how to end those that run */
+  private readonly running = new Set<() => void>();
+
   constructor(
     private readonly database: Database,
     private readonly sessions: SessionsService,
@@ -34,6 +39,13 @@ export class ImportService {
     @Inject(LOG) private readonly log: Logger,
   ) {}
 
+  /** Who has not sent all by then sends it again: the ids they asked for are free at once. */
+  beforeApplicationShutdown(): void {
+    setTimeout(() => {
+      for (const abort of this.running) abort();
+    }, PATIENCE_MS).unref();
+  }
+
   /** @throws DomainError before anything is read: `forbidden` */
   check(wishes: Wishes, caller: Caller): void {
     this.transfer.checkWishes(wishes, caller);
@@ -41,9 +53,15 @@ export class ImportService {
 
   /**
    * @param lines of an export as NDJSON, without their ends
+   * @param abort ends them with an error
    * @throws DomainError for whatever makes it none, `forbidden`, `session_id_taken`, and what the stores say; nothing is left then
    */
-  async run(lines: AsyncIterable<Buffer>, wishes: Wishes, caller: Caller): Promise<Imported> {
+  async run(
+    lines: AsyncIterable<Buffer>,
+    wishes: Wishes,
+    caller: Caller,
+    abort: () => void,
+  ): Promise<Imported> {
     const planned: { session?: ReturnType<SessionTransferService['plan']> } = {};
     const intake = new Intake(
       this.parts.all,
@@ -58,6 +76,7 @@ export class ImportService {
     const making = new Making(LEASE, this.hidden, this.database, this.log, () =>
       this.transfer.begin(planned.session!, isWished, LEASE, caller),
     );
+    this.running.add(abort);
     try {
       for await (const line of lines) {
         const taken = intake.take(line);
@@ -65,19 +84,25 @@ export class ImportService {
       }
       intake.checkWhole();
       const key = await making.finish();
-      return await this.show(key, intake, caller);
+      return await this.show(key, intake, { session: planned.session!, isWished }, caller);
     } catch (error) {
       await making.giveUp();
       throw error;
     } finally {
+      this.running.delete(abort);
       making.end();
     }
   }
 
-  private show(key: number, { session, manifest, tally }: Intake, caller: Caller): Promise<Imported> {
+  private show(
+    key: number,
+    { session, manifest, tally }: Intake,
+    plan: Parameters<SessionTransferService['show']>[2],
+    caller: Caller,
+  ): Promise<Imported> {
     return this.database.run(async () => {
       const told = { from_session_id: manifest!.session_id, up_to_seq: tally.of('message') };
-      await this.transfer.show(key, session!, LEASE, told);
+      await this.transfer.show(key, session!, plan, caller, told);
       return { session: await this.sessions.getByKey(key, caller), counts: tally.counts };
     });
   }

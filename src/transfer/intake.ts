@@ -1,8 +1,8 @@
 import { parseJson } from '../common/json.js';
 import { type SessionRecord, sessionRecord } from '../sessions/session-record.js';
-import { end, FORMAT, type Manifest, manifest, type Typed, VERSION } from './format.js';
+import { AROUND, end, FORMAT, type Manifest, manifest, type Typed, VERSION } from './format.js';
 import { type Part, parsed, type Reader } from './part.js';
-import { atLine, badExport, unknownVersion, wrongDigest } from './refusals.js';
+import { atLine, badExport, tooLong, unknownVersion, wrongDigest } from './refusals.js';
 import { Tally } from './tally.js';
 
 /** What a record comes to, for whoever writes it. */
@@ -45,11 +45,12 @@ export class Intake {
     this.line++;
     try {
       if (this.isOver) throw badExport('Nothing may follow the end line.');
+      if (!this.manifest && line.length > AROUND) throw tooLong(AROUND);
       const value = parseJson(line);
       if (!this.manifest) this.begin(value);
       else {
         const record = typedOf(value);
-        if (record.type === 'end') return this.finish(record);
+        if (record.type === 'end') return this.finish(record, line.length);
         this.tally.digest(line);
         return this.takeRecord(record, line.length);
       }
@@ -86,14 +87,16 @@ export class Intake {
     }
     const parts = this.included();
     const at = parts.findIndex(({ types }) => types.includes(record.type));
-    if (at < 0) throw badExport(`Records of the type ${JSON.stringify(record.type)} are not known here.`);
+    if (at < 0)
+      throw badExport(`Records of the type ${JSON.stringify(record.type.slice(0, 64))} are not known here.`);
     if (at < this.at) throw badExport(`A record of the type ${record.type} comes too late.`);
     this.at = at;
     const reader = this.readers.get(parts[at]!)!;
     return { reader, item: reader.take(record), bytes };
   }
 
-  private finish(record: Typed): null {
+  private finish(record: Typed, bytes: number): null {
+    if (bytes > AROUND) throw tooLong(AROUND);
     const said = parsed(end, record);
     if (!this.session) throw badExport('There is no session in it.');
     const { counts, sha256 } = this.tally.end();

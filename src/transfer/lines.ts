@@ -1,3 +1,4 @@
+import { Gathered } from './gathered.js';
 import { tooLong } from './refusals.js';
 
 const NEWLINE = 0x0a;
@@ -7,25 +8,21 @@ const NEWLINE = 0x0a;
  * @throws DomainError `too_large` for a line that is longer than the limit, as soon as it is
  */
 export async function* linesOf(source: AsyncIterable<Buffer>, limit: number): AsyncGenerator<Buffer> {
-  let begun: Buffer[] = [];
-  let length = 0;
+  const begun = new Gathered();
   const whole = (rest: Buffer) => {
-    const line = begun.length === 0 ? rest : Buffer.concat([...begun, rest]);
-    begun = [];
-    length = 0;
-    return line;
+    if (begun.length === 0) return rest;
+    begun.add(rest);
+    return begun.take();
   };
   for await (const chunk of source) {
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
-      if (length + end - from > limit) throw tooLong(limit);
+      if (begun.length + end - from > limit) throw tooLong(limit);
       yield whole(chunk.subarray(from, end));
       from = end + 1;
     }
-    if (from === chunk.length) continue;
-    length += chunk.length - from;
-    if (length > limit) throw tooLong(limit);
-    begun.push(chunk.subarray(from));
+    if (begun.length + chunk.length - from > limit) throw tooLong(limit);
+    if (from < chunk.length) begun.add(chunk.subarray(from));
   }
-  if (length > 0) yield whole(Buffer.alloc(0));
+  if (begun.length > 0) yield begun.take();
 }

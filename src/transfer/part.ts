@@ -36,14 +36,24 @@ export interface Reader {
   end(session: SessionRecord): void;
 }
 
+/** No record has more; what has is not looked at any further. */
+const MOST_MEMBERS = 64;
+/** Characters of what is told of a fault: not what was sent, once more. */
+const TOLD = 200;
+
 /** The record, if it is one. @throws DomainError kind `invalid` */
 export function parsed<Schema extends z.ZodType>(schema: Schema, record: unknown): z.output<Schema> {
+  if (Object.keys(Object(record)).length > MOST_MEMBERS)
+    throw fault('', `has more than ${MOST_MEMBERS} members`);
   const result = schema.safeParse(record);
   if (result.success) return result.data;
   throw invalid(
     result.error.issues.slice(0, 10).map(({ path, message }) => ({
-      pointer: path.map((member) => `/${escapePointer(String(member))}`).join(''),
-      detail: message,
+      pointer: path
+        .map((member) => `/${escapePointer(String(member))}`)
+        .join('')
+        .slice(0, TOLD),
+      detail: message.slice(0, TOLD),
     })),
   );
 }

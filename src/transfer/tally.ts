@@ -6,7 +6,7 @@ const NEWLINE = Buffer.from('\n');
 /** Counts the records that have passed, and digests their lines. */
 export class Tally {
   private readonly hash = createHash('sha256');
-  readonly counts: Counts = {};
+  readonly counts: Counts = Object.create(null);
 
   /** A line without its end. */
   digest(line: Uint8Array): void {

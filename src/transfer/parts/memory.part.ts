@@ -37,12 +37,13 @@ export class MemoryPart implements Part {
   ) {}
 
   async open({ key }: SessionRow): Promise<Opened> {
-    return { count: await this.rows.count(key), pages: () => this.pages(key) };
+    const { count, last } = await this.rows.outline(key);
+    return { count, pages: () => this.pages(key, last) };
   }
 
-  private async *pages(space: number) {
+  private async *pages(space: number, last: number) {
     for (let after = 0; ; ) {
-      const entries = await this.rows.findPage(space, after);
+      const entries = await this.rows.findPage(space, after, last);
       if (entries.length === 0) return;
       const versions = await this.rows.findVersions(entries);
       yield entries.flatMap((entry) => [
