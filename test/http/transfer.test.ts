@@ -474,6 +474,22 @@ describe('what is wrong', () => {
     ['a vector that is no number', ndjson(changed(9, { vector: 'AADAfwAAwH8=' })), 'invalid_point'],
     ['a vector that is no base64', ndjson(changed(9, { vector: '????' })), 'invalid_export'],
     ['an id that is none', ndjson(changed(9, { id: 1.5 })), 'invalid_export'],
+    [
+      'a vector of a million lists',
+      ndjson(changed(9, { vector: Array(1_000_000).fill([]) })),
+      'invalid_export',
+    ],
+    ['a hundred thousand names of vectors', ndjson(changed(9, { vector: manyNames() })), 'invalid_export'],
+    ['a hundred thousand members', ndjson(changed(3, manyNames())), 'invalid_export'],
+    ['a type as long as a book', ndjson([...good, { type: 'x'.repeat(1_000_000) }]), 'invalid_export'],
+    [
+      'a manifest that is no line',
+      ndjson([{ ...manifestOf(id), include: Array(100_000).fill(1) }]),
+      'too_large',
+    ],
+    ['an end line that is none', ndjson(good, { counts: manyNames() }), 'too_large'],
+    ['names of what every object has', ndjson(good, { counts: { constructor: 1 } }), 'invalid_export'],
+    ['a number after which none can come', ndjson(changed(2, { n: 2 ** 53 - 1 })), 'invalid_export'],
     ['NUL', ndjson(changed(3, { content: 'a\u0000b' })), 'invalid_export'],
     ['a lone surrogate', text.replace('Message 1', '\\ud800'), 'invalid_export'],
     ['bytes that are no UTF-8', Buffer.from([0x7b, 0xff, 0x7d, 0x0a]), 'invalid_export'],
@@ -528,6 +544,8 @@ describe('what is wrong', () => {
       answer.status >= 400 && answer.status < 500 ? answer.status : 'refused',
       code,
     ]);
+    // what is wrong is told, not what was sent
+    expect(answer.text.length).toBeLessThan(5_000);
     await app.app.get(Sweeps).run();
     expect(await everything()).toEqual(before);
   });
@@ -546,7 +564,39 @@ describe('what is wrong', () => {
     expect(await everything()).toEqual(before);
   });
 
+  it('takes the id of a deleted session away only when it is right', async () => {
+    const { session_id } = await create(api, { session_id: fresh('deleted') });
+    expectOk(await api.delete(at(session_id)));
+    const lines = Array.from({ length: 12 }, (_, n) => messageLine(n + 1, { content: 'x'.repeat(500_000) }));
+    const of = [manifestOf(session_id), sessionLine(), ...lines];
+    expectRefused(await importText(api, ndjson(of, { sha256: 'b'.repeat(64) })), 422, 'digest_mismatch');
+    expect(expectOk(await api.post(at(session_id, '/restore'))).message_count).toBe(0);
+    expect(expectOk(await importText(api, ndjson(of)), 201).session.session_id).not.toBe(session_id);
+    expectRefused(await importText(api, ndjson(of), `?session_id=${session_id}`), 409, 'session_id_taken');
+    expectOk(await api.delete(at(session_id)));
+    expect(expectOk(await importText(api, ndjson(of)), 201).session.session_id).toBe(session_id);
+    expect((await read(api, session_id)).message_count).toBe(12);
+  });
+
+  it('is not that its bytes come one by one', async () => {
+    const { port } = new URL(app.url);
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.setNoDelay(true);
+    await once(socket, 'connect');
+    const sent = ndjson([manifestOf(id), sessionLine(), messageLine(1)]);
+    socket.write(
+      `POST /sessions/import?session_id=${fresh('bytes')} HTTP/1.1\r\nHost: x\r\nX-User-ID: ${user}\r\nContent-Type: application/x-ndjson\r\nContent-Length: ${Buffer.byteLength(sent)}\r\n\r\n`,
+    );
+    for (const byte of Buffer.from(sent)) if (!socket.write(Buffer.of(byte))) await once(socket, 'drain');
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1.1 201/);
+    socket.destroy();
+  });
+
   it('is that the body ends before its time: nothing is left', async () => {
+    // what was written before is read
+    await deriveAll(app);
+    await app.app.get(Sweeps).run();
     const before = await everything();
     const content = 'x'.repeat(500_000);
     const lines = Array.from({ length: 30 }, (_, n) => messageLine(n + 1, { content }));
@@ -573,4 +623,9 @@ function exchange(text: string, a: number, b: number): string {
   const lines = text.split('\n');
   [lines[a], lines[b]] = [lines[b]!, lines[a]!];
   return lines.join('\n');
+}
+
+/** Members that nothing has. */
+function manyNames(): Record<string, number[]> {
+  return Object.fromEntries(Array.from({ length: 100_000 }, (_, n) => [`n${n}`, [1]]));
 }
