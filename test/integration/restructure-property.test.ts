@@ -36,7 +36,7 @@ function randomOf(seed: number) {
 type Random = ReturnType<typeof randomOf>;
 
 const FIRST = Number(process.env.RESTRUCTURE_SEED ?? Date.now() % 1_000_000);
-const ROUNDS = Number(process.env.RESTRUCTURE_ROUNDS ?? 6);
+const ROUNDS = Number(process.env.RESTRUCTURE_ROUNDS ?? 3);
 
 let app: TestApp;
 beforeAll(async () => {
