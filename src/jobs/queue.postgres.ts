@@ -31,10 +31,19 @@ export async function connectPostgres(
     new Worker(
       QUEUE,
       (job) => listener.wake(job.data),
-      { ...options, concurrency: listener.concurrency },
+      { ...options, concurrency: listener.concurrency, autorun: false },
       createPostgresBackend,
     );
   worker?.on('error', (error) => outage.begin(error)).on('active', () => outage.end());
+  try {
+    // one that meets a lost connection here would ask again for ever, without letting anything else run
+    await Promise.all([queue.waitUntilReady(), worker?.waitUntilReady()]);
+  } catch (error) {
+    await Promise.allSettled([worker?.close(true), queue.close()]);
+    await pool.end();
+    throw error;
+  }
+  worker?.run().catch((error: unknown) => outage.begin(error));
 
   return {
     add: async (jobId) => {
