@@ -1,6 +1,6 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
-import type { Answer, Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import type { Answer } from '../setup/api.js';
+import { startApp } from '../setup/app.js';
 import { contract } from '../setup/contract.js';
 import { eventually } from '../setup/eventually.js';
 import {
@@ -17,23 +17,12 @@ import {
   session,
   split,
 } from './histories.js';
+import { api, app, service, useApp, user } from './suite.js';
 import { at, eventsOf, expectOk, expectRefused, fresh, read, runOut, silence } from './support.js';
 
 /** Nobody does jobs here, so whatever one has taken it keeps. */
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
 
-beforeAll(async () => {
-  app = await startApp({ ROLE: 'api' });
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp({ ROLE: 'api' });
 
 const sql = async (text: string, values: unknown[] = []): Promise<Row[]> =>
   (await app.database.pool.query(text, values)).rows;

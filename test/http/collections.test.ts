@@ -1,19 +1,9 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
-import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
-import { at, create, eventTypes, expectOk, expectRefused, fresh } from './support.js';
+import { SERVICE_KEY, startApp } from '../setup/app.js';
+import { api, app, useApp, user } from './suite.js';
+import { at, create, eventTypes, expectOk, expectRefused } from './support.js';
 
-let app: TestApp;
-let api: Api;
-let user: string;
-beforeAll(async () => {
-  app = await startApp();
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const SIZE = { vectors: { size: 2, distance: 'cosine' } };
 

@@ -1,7 +1,7 @@
 import { Database } from '../../src/database/database.js';
 import { COMPARED } from '../../src/restructure/differences.js';
 import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { api, app, service, useApp, user } from './suite.js';
 import {
   append,
   at,
@@ -15,20 +15,7 @@ import {
   silence,
 } from './support.js';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const ask = (by: Api, ids: string[]) =>
   by.get(`/api/v1/sessions/compare?session_ids=${encodeURIComponent(ids.join(','))}`);

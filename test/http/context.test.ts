@@ -1,20 +1,9 @@
 import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { startApp } from '../setup/app.js';
+import { api, app, service, useApp, user } from './suite.js';
 import { append, at, create, deriveAll, expectOk, expectRefused, fresh, read, share } from './support.js';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-beforeAll(async () => {
-  app = await startApp({ SUMMARIZE_AFTER_MESSAGES: '10' });
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp({ SUMMARIZE_AFTER_MESSAGES: '10' });
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
 type Row = any;

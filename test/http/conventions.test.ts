@@ -4,25 +4,13 @@ import { gunzipSync } from 'node:zlib';
 import type { Answer, Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 import { startService } from '../setup/service.js';
+import { api, app, service, useApp, user } from './suite.js';
 import { append, at, create, expectOk, expectRefused, fresh, share, TIME, UUID_V7 } from './support.js';
 
 const SESSIONS = '/api/v1/sessions';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp({
-    SERVICE_API_KEYS: `tests:${SERVICE_KEY},reader[sessions:read]:reader-key-0123456789`,
-  });
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
+useApp({
+  SERVICE_API_KEYS: `tests:${SERVICE_KEY},reader[sessions:read]:reader-key-0123456789`,
 });
 
 /** An application of its own, configured so, for all tests of a describe. */

@@ -1,37 +1,15 @@
 import { request } from 'node:http';
 import { newId } from '../../src/common/ids.js';
-import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { startApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
 import { ask, startJobApp } from '../setup/job-rooms.js';
-import {
-  atOnce,
-  expectOk,
-  expectRefused,
-  fresh,
-  insertJob,
-  query,
-  TIME,
-  UUID_V7,
-  walkByCursor,
-} from './support.js';
+import { api, app, service, useApp, user } from './suite.js';
+import { atOnce, expectOk, expectRefused, insertJob, query, TIME, UUID_V7, walkByCursor } from './support.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of answers of every shape
 type Row = any;
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 async function job(state?: string, owner: string | null = user, kind?: string): Promise<string> {
   const id = newId();

@@ -1,7 +1,7 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
+import { api, app, service, useApp, user } from './suite.js';
 import {
   at,
   atOnce,
@@ -16,19 +16,7 @@ import {
   walkByCursor,
 } from './support.js';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const ofUser = (name: string, under = '') => `/api/v1/users/${name}/memory${under}`;
 const sql = (text: string, values: unknown[] = []) => app.database.pool.query(text, values);

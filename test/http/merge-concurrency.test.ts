@@ -17,20 +17,10 @@ import {
   session,
   split,
 } from './histories.js';
+import { api, app, useApp, user } from './suite.js';
 import { at, atOnce, create, expectOk, fresh, read, share } from './support.js';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-
-beforeAll(async () => {
-  app = await startApp();
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const sql = async (text: string, values: unknown[] = []): Promise<Row[]> =>
   (await app.database.pool.query(text, values)).rows;

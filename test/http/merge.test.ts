@@ -1,6 +1,6 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { api, app, service, useApp, user } from './suite.js';
 import {
   append,
   at,
@@ -15,20 +15,7 @@ import {
   TIME,
 } from './support.js';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of answers of every shape
 type Row = any;

@@ -1,21 +1,9 @@
 import { Derivations } from '../../src/derived/derivations.js';
 import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { api, app, service, useApp, user } from './suite.js';
 import { append, at, create, deriveAll, expectOk, expectRefused, fresh, runOut, share } from './support.js';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const MESSAGES = '/api/v1/search/messages';
 const MEMORY = '/api/v1/memory/search';

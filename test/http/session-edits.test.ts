@@ -1,5 +1,4 @@
-import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { api, app, service, useApp } from './suite.js';
 import {
   append,
   at,
@@ -16,20 +15,7 @@ import {
 const SESSIONS = '/api/v1/sessions';
 const DOCUMENTS = ['context', 'metadata', 'configuration', 'conversation_data', 'runtime_metadata'];
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const edit = (method: string, id: string, body: unknown, headers?: Record<string, string>) =>
   api.call(method, at(id), { body, headers });

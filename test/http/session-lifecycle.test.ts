@@ -1,5 +1,6 @@
-import type { Answer, Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import type { Answer } from '../setup/api.js';
+import { startApp, type TestApp } from '../setup/app.js';
+import { api, app, service, useApp, user } from './suite.js';
 import {
   append,
   at,
@@ -17,20 +18,7 @@ import {
 
 const SESSIONS = '/api/v1/sessions';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const OPEN = ['active', 'paused', 'completed', 'crashed'] as const;
 const STATUSES = [...OPEN, 'archived'] as const;

@@ -1,5 +1,4 @@
-import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { api, app, service, useApp, user } from './suite.js';
 import {
   append,
   at,
@@ -18,20 +17,7 @@ import {
 
 const SESSIONS = '/api/v1/sessions';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 describe('creating a session', () => {
   it('needs no body at all', async () => {

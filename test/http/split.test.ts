@@ -1,6 +1,4 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
-import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 import {
   call,
   history,
@@ -18,22 +16,10 @@ import {
   split,
   WAIT,
 } from './histories.js';
+import { api, app, service, useApp, user } from './suite.js';
 import { at, eventsOf, eventTypes, expectOk, expectRefused, fresh, read, share, TIME } from './support.js';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const sql = async (text: string, values: unknown[] = []): Promise<Row[]> =>
   (await app.database.pool.query(text, values)).rows;

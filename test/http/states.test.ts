@@ -1,23 +1,10 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Answer, Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 import { contract } from '../setup/contract.js';
-import { at, create, eventsOf, expectOk, fresh, silence } from './support.js';
+import { api, app, service, useApp, user } from './suite.js';
+import { at, create, eventsOf, expectOk, silence } from './support.js';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const STATES = ['expired', 'overdue', 'archived', 'deleted', 'held', 'held, overdue'] as const;
 type State = (typeof STATES)[number];

@@ -2,26 +2,14 @@ import { Sweeps } from '../../src/jobs/sweeps.js';
 import { type Total, TotalsRepository } from '../../src/stats/totals.repository.js';
 import { TotalsService } from '../../src/stats/totals.service.js';
 import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { startApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
+import { api, app, service, useApp, user } from './suite.js';
 import { append, at, atOnce, create, expectOk, fresh, runOut, share, silence, TIME } from './support.js';
 
 const STATS = '/api/v1/sessions/stats';
 
-let app: TestApp;
-let user: string;
-let api: Api;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp();
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
-});
+useApp();
 
 const stats = async (by: Api) => expectOk(await by.get(STATS));
 const fold = () => app.app.get(Sweeps).run();

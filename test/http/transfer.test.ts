@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
-import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
+import { SERVICE_KEY } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
 import {
   collectionLine,
@@ -17,23 +17,11 @@ import {
   pointLine,
   sessionLine,
 } from '../setup/export-files.js';
+import { api, app, service, useApp, user } from './suite.js';
 import { at, create, deriveAll, eventTypes, expectOk, expectRefused, fresh, read } from './support.js';
 
-let app: TestApp;
-let api: Api;
-let user: string;
-let service: Api;
-
-beforeAll(async () => {
-  app = await startApp({
-    SERVICE_API_KEYS: `tests:${SERVICE_KEY},narrow[sessions:read sessions:write]:narrow-key-0123456789abcdef`,
-  });
-  service = app.api.service(SERVICE_KEY);
-});
-afterAll(() => app.close());
-beforeEach(() => {
-  user = fresh();
-  api = app.api.as(user);
+useApp({
+  SERVICE_API_KEYS: `tests:${SERVICE_KEY},narrow[sessions:read sessions:write]:narrow-key-0123456789abcdef`,
 });
 
 const NDJSON = { 'content-type': 'application/x-ndjson' };
