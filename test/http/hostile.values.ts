@@ -71,13 +71,13 @@ const HOLE = '@hole@';
 export function bodiesWithHole({
   body,
   bodyExample,
-}: HostileOperation): { pointer: string; around: [string, string] }[] {
+}: HostileOperation): { pointer: string; schema: Tree; around: [string, string] }[] {
   if (body === null) return [];
   return branches(body).flatMap((branch) =>
     places(branch, 3).map((place) => {
       const base = place[0]! in Object(bodyExample) ? bodyExample : sample(branch);
       const [before, after] = JSON.stringify(put(base, branch, place)).split(JSON.stringify(HOLE));
-      return { pointer: `/${place.join('/')}`, around: [before!, after!] as [string, string] };
+      return { pointer: `/${place.join('/')}`, schema: at(branch, place), around: [before!, after!] };
     }),
   );
 }
@@ -95,9 +95,16 @@ function places(schema: Tree, depth: number): string[][] {
   });
 }
 
+/** What describes the member of an object, or the items of an array. */
+function member(schema: Tree, name: string): Tree {
+  const owner = branches(schema).find((branch) => (name === '0' ? branch.items : branch.properties?.[name]));
+  return name === '0' ? owner.items : owner.properties[name];
+}
+
+const at = (schema: Tree, place: string[]): Tree => place.reduce(member, schema);
+
 function put(base: unknown, schema: Tree, [name, ...rest]: string[]): unknown {
-  const owner = branches(schema).find((branch) => (name === '0' ? branch.items : branch.properties?.[name!]));
-  const inner = name === '0' ? owner.items : owner.properties[name!];
+  const inner = member(schema, name!);
   const old = Object(base)[name!] ?? sample(inner);
   const value = rest.length ? put(old, inner, rest) : HOLE;
   return name === '0' ? [value] : { ...(base as object), [name!]: value };
@@ -341,8 +348,8 @@ export const QUERY_VALUES = [
   ...[255, 256].map((times) => encoded('😀'.repeat(times))),
 ];
 
-/** Whole queries, of members that no operation has, or has in another shape. */
-export const QUERIES = (names: string[]): string[] => [
+/** Whole queries, of members that no operation has. */
+export const ODD_QUERIES = [
   ...[
     '__proto__=1',
     '__proto__[limit]=1',
@@ -367,14 +374,11 @@ export const QUERIES = (names: string[]): string[] => [
   Array.from({ length: 3000 }, (_, i) => `a${i}=1`)
     .join('&')
     .slice(0, 12_000),
-  ...names.flatMap((name) => [
-    `${name}=a&${name}=b`,
-    `${name}=1&${name}=1`,
-    `${name}[]=1`,
-    `${name}[a]=1`,
-    `${name}.a=1`,
-    `${name}`,
-  ]),
+];
+
+/** A parameter twice, or in another shape. */
+export const oddlyShaped = (name: string): string[] => [
+  ...[`${name}=a&${name}=b`, `${name}=1&${name}=1`, `${name}[]=1`, `${name}[a]=1`, `${name}.a=1`, `${name}`],
 ];
 
 const METADATA_KEYS = [
