@@ -1,13 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../database/database.js';
 import { HiddenSessionsService } from '../sessions/hidden-sessions.service.js';
 import { isNoSpace } from '../vectors/errors.js';
-import type { PointId } from '../vectors/point-id.js';
 import { shapeOf } from '../vectors/shape.js';
-import type { Found, Point } from '../vectors/vector-store.js';
+import type { Point } from '../vectors/vector-store.js';
 import { VectorStores } from '../vectors/vector-stores.js';
 import type { Collection } from './collection.entity.js';
 import { CollectionsRepository } from './collections.repository.js';
+import { pointPages } from './point-pages.js';
 import type { CollectionRecord } from './point-record.js';
 import { ProvisioningService } from './provisioning.service.js';
 
@@ -15,7 +14,6 @@ import { ProvisioningService } from './provisioning.service.js';
 @Injectable()
 export class CollectionTransferService {
   constructor(
-    private readonly database: Database,
     private readonly rows: CollectionsRepository,
     private readonly provisioning: ProvisioningService,
     private readonly hidden: HiddenSessionsService,
@@ -33,23 +31,17 @@ export class CollectionTransferService {
     return { collection, points: await this.count(collection) };
   }
 
-  /** The next points, in the order of their ids. */
-  scan(collection: Collection, after: PointId | null, limit: number) {
-    return this.stores.of(collection).scan(collection, {
-      limit,
-      payload: true,
-      vectors: true,
-      ...(after !== null && { after }),
-    }) as Promise<{ points: Found[]; next: PointId | null }>;
+  /** All its points in the order of their ids, page by page. */
+  pages(collection: Collection): AsyncIterable<Point[]> {
+    return pointPages(this.stores.of(collection), collection);
   }
 
   /** @throws DomainError what the store says */
   async give(session: number, record: CollectionRecord, seconds: number): Promise<Collection> {
     const { vectors, payload_indexes = {} } = record;
-    const collection = await this.database.run(async () => {
-      await this.hidden.hold(session, seconds);
-      return this.provisioning.want(session, shapeOf(vectors), payload_indexes);
-    });
+    const collection = await this.hidden.write(session, seconds, () =>
+      this.provisioning.want(session, shapeOf(vectors), payload_indexes),
+    );
     await this.provisioning.make(collection!);
     return collection!;
   }

@@ -4,17 +4,13 @@ import { SessionsService } from '../sessions/sessions.service.js';
 import { noSpace, shapeMismatch } from '../vectors/errors.js';
 import type { PointId } from '../vectors/point-id.js';
 import { isSameShape } from '../vectors/shape.js';
-import type { Found, Point, Shape, VectorStore } from '../vectors/vector-store.js';
+import type { Found, Point } from '../vectors/vector-store.js';
 import { VectorStores } from '../vectors/vector-stores.js';
 import type { Collection } from './collection.entity.js';
 import { CollectionsRepository } from './collections.repository.js';
 import { type OnConflict, placed, remapped, type Source } from './placed.js';
+import { pointPages } from './point-pages.js';
 import { ProvisioningService } from './provisioning.service.js';
-
-/** Bytes of vectors, and points, that are read at once. */
-const [PAGE_BYTES, PAGE_POINTS] = [1024 * 1024, 1000];
-
-type Scanned = Awaited<ReturnType<VectorStore['scan']>>;
 
 /** What came of a page of points. */
 export interface Copied {
@@ -54,8 +50,7 @@ export class PointCopiesService {
   }
 
   /**
-   * All points of a source behind one of them, page by page; each page is durable when it is told of. The next is read
-   * meanwhile. Nobody else writes to the target.
+   * All points of a source behind one of them, page by page; each page is durable when it is told of. Nobody else writes to the target.
    * @param isFirst nothing of another source is there yet
    * @throws DomainError `point_conflict`
    */
@@ -66,17 +61,7 @@ export class PointCopiesService {
     onConflict: OnConflict,
     after: PointId | null,
   ): AsyncGenerator<Copied> {
-    const from = this.stores.of(source.collection);
-    const request = { limit: pageOf(target.shape), payload: true, vectors: true };
-    const read = (behind: PointId | null): Promise<Scanned> =>
-      from.scan(source.collection, behind === null ? request : { ...request, after: behind });
-    let next: Promise<Scanned> | null = read(after);
-    while (next) {
-      const page: Scanned = await next;
-      next = page.next === null ? null : read(page.next);
-      // it is awaited in the next turn, if that comes
-      next?.catch(() => undefined);
-      const points = page.points.map(whole);
+    for await (const points of pointPages(this.stores.of(source.collection), source.collection, after)) {
       const moved = await this.place(source.id, target, points, isFirst ? null : onConflict);
       yield { last: points.at(-1)?.id ?? null, read: points.length, remapped: moved };
     }
@@ -154,8 +139,3 @@ export function checkSameShape(collections: Collection[]): void {
 }
 
 const whole = ({ id, vectors, payload }: Found): Point => ({ id, vectors: vectors!, payload: payload! });
-
-function pageOf(shape: Shape): number {
-  const numbers = Object.values(shape).reduce((sum, { size }) => sum + size, 0);
-  return Math.max(1, Math.min(PAGE_POINTS, Math.floor(PAGE_BYTES / (4 * numbers))));
-}

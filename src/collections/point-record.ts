@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { jsonObject } from '../http/schemas.js';
 import { pointId, showPointId } from '../vectors/point-id.js';
-import { showShape, vectors } from '../vectors/shape.js';
+import { MAX_NAMES, showShape, vectors } from '../vectors/shape.js';
 import type { Found, Point } from '../vectors/vector-store.js';
 import type { Collection } from './collection.entity.js';
 import { putCollectionBody } from './collections.schemas.js';
@@ -17,8 +17,6 @@ export const collectionRecord = z
   .required();
 export type CollectionRecord = z.output<typeof collectionRecord>;
 
-const MOST_NAMES = 16;
-
 /** 32-bit floats, little-endian, in base64: exact, and read ten times as fast as digits; or the numbers themselves. null: neither. */
 function floatsIn(given: unknown): number[] | null {
   if (typeof given !== 'string') return isNumbers(given) ? given : null;
@@ -33,7 +31,7 @@ function vectorsIn(given: unknown): Record<string, number[]> | null {
   if (one) return { '': one };
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
   const named = Object.entries(given);
-  if (named.length === 0 || named.length > MOST_NAMES) return null;
+  if (named.length === 0 || named.length > MAX_NAMES) return null;
   const all = named.map(([name, vector]) => [name, floatsIn(vector)] as const);
   return all.every(([, vector]) => vector) ? Object.fromEntries(all as [string, number[]][]) : null;
 }

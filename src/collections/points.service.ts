@@ -9,6 +9,7 @@ import { LivenessService } from '../sessions/liveness.service.js';
 import { legalHold } from '../sessions/session-edits.service.js';
 import { isNoSpace } from '../vectors/errors.js';
 import type { PointId } from '../vectors/point-id.js';
+import { dimensionsOf } from '../vectors/shape.js';
 import {
   type Found,
   type Hit,
@@ -153,7 +154,7 @@ const tooLargeTogether = () =>
 
 /** So many points with their vectors are some 16 MiB of JSON. */
 function mostWithVectors({ shape }: Collection): number {
-  const numbers = Object.values(shape).reduce((sum, { size }) => sum + size, 0);
+  const numbers = dimensionsOf(shape);
   return Math.max(1, Math.floor((16 * 1024 * 1024) / (numbers * 20)));
 }
 

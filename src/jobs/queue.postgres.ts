@@ -35,12 +35,15 @@ export async function connectPostgres(
       createPostgresBackend,
     );
   worker?.on('error', (error) => outage.begin(error)).on('active', () => outage.end());
+  const close = async (isForced = false) => {
+    await Promise.allSettled([worker?.close(isForced), queue.close()]);
+    await pool.end();
+  };
   try {
     // one that meets a lost connection here would ask again for ever, without letting anything else run
     await Promise.all([queue.waitUntilReady(), worker?.waitUntilReady()]);
   } catch (error) {
-    await Promise.allSettled([worker?.close(true), queue.close()]);
-    await pool.end();
+    await close(true);
     throw error;
   }
   worker?.run().catch((error: unknown) => outage.begin(error));
@@ -51,11 +54,8 @@ export async function connectPostgres(
       outage.end();
     },
     ping: () => pool.query('select 1'),
-    close: async () => {
-      // not by force: that leaves it waiting for the next job, with a timer
-      await Promise.allSettled([worker?.close(), queue.close()]);
-      await pool.end();
-    },
+    // not by force: that leaves it waiting for the next job, with a timer
+    close: () => close(),
   };
 }
 

@@ -10,6 +10,7 @@ import { MOST_ENTRIES, memoryFull } from '../memory/memory.service.js';
 import { MemoryCopiesRepository } from '../memory/memory-copies.repository.js';
 import { BusySessionsService } from '../sessions/busy-sessions.service.js';
 import type { SessionRow } from '../sessions/session.view.js';
+import { MAX_TAGS } from '../sessions/sessions.schemas.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { type Included, type Merge, type MergeInput, permissionOf } from './merge.schemas.js';
 
@@ -19,8 +20,6 @@ const SCOPES: Partial<Record<Included, Scope>> = {
   vectors: 'collections:read',
   stats: 'stats:read',
 };
-
-const MOST_TAGS = 50;
 
 /** Asks for one session to be made out of several: refuses what can be refused, and hands the rest to a job. */
 @Injectable()
@@ -89,12 +88,12 @@ function ownerOf({ user_id }: Merge, [first]: SessionRow[], caller: Caller) {
 
 function tagsOf({ tags }: Merge, rows: SessionRow[]): string[] {
   const united = [...new Set([...rows.flatMap((row) => row.tags), ...(tags ?? [])])];
-  if (united.length <= MOST_TAGS) return united;
+  if (united.length <= MAX_TAGS) return united;
   throw invalid(
     [
       {
         pointer: '/session_ids',
-        detail: `have together ${united.length} tags, at most ${MOST_TAGS} are kept`,
+        detail: `have together ${united.length} tags, at most ${MAX_TAGS} are kept`,
       },
     ],
     'too_many_tags',

@@ -42,10 +42,7 @@ export class RestructuringService {
 
   /** Writes to a target, and with it how far the job is; nobody else writes there. */
   write(job: RunningJob, target: number, work: () => Promise<Reached>): Promise<void> {
-    return job.fence(async () => {
-      await this.hidden.hold(target, HIDDEN_SECONDS);
-      return work();
-    });
+    return job.fence(() => this.hidden.write(target, HIDDEN_SECONDS, work));
   }
 
   /**

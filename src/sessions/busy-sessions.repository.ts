@@ -18,10 +18,9 @@ export class BusySessionsRepository {
     await this.database.query(MARK, [keys, jobId]);
   }
 
-  /** Answers the keys of those that the job had. */
-  async free(jobId: string): Promise<number[]> {
-    const rows = await this.database.query<{ key: number }>(FREE, [jobId]);
-    return rows.map(({ key }) => key);
+  /** Those that the job had are free. */
+  async free(jobId: string): Promise<void> {
+    await this.database.query(FREE, [jobId]);
   }
 }
 
@@ -37,5 +36,5 @@ const MARK = statement('busy.mark', 'update sessions set busy_job = $2 where key
 const FREE = statement(
   'busy.free',
   `with held as materialized (select key from sessions where busy_job = $1 order by key for update)
-   update sessions s set busy_job = null from held where s.key = held.key returning s.key`,
+   update sessions s set busy_job = null from held where s.key = held.key`,
 );

@@ -5,11 +5,8 @@ import { boundedPage, type Counted, pageBytes } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import type { Checkpoint } from './checkpoint.entity.js';
-import type { NewCheckpoint } from './checkpoints.schemas.js';
+import { MOST_CHECKPOINTS, type NewCheckpoint } from './checkpoints.schemas.js';
 import { statusOf } from './session.sql.js';
-
-/** How many checkpoints of a session are kept. */
-export const KEPT = 1_000;
 
 export type StoredCheckpoint = Omit<Checkpoint, 'session_key'>;
 
@@ -52,7 +49,7 @@ const COLUMNS = 'c.n, c.checkpoint, c.metadata, c.created_at';
 
 const INSERT = statement(
   'checkpoints.insert',
-  `with gone as (delete from checkpoints where session_key = $1 and n <= $2::bigint - ${KEPT})
+  `with gone as (delete from checkpoints where session_key = $1 and n <= $2::bigint - ${MOST_CHECKPOINTS})
    insert into checkpoints (session_key, n, checkpoint, metadata, created_at)
    values ($1, $2, $3::json, $4::json, clock_timestamp())`,
 );

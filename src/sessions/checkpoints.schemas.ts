@@ -4,6 +4,9 @@ import { integer, jsonObject, pageQuery, timestamp } from '../http/schemas.js';
 import type { Checkpoint } from './checkpoint.entity.js';
 import { sessionView } from './session.view.js';
 
+/** How many checkpoints of a session are kept. */
+export const MOST_CHECKPOINTS = 1_000;
+
 export const CHECKPOINT_KIB = 1024;
 export const METADATA_KIB = 64;
 

@@ -22,7 +22,7 @@ export class HiddenSessionsService {
 
   /**
    * The id is taken from now on. Answers its key.
-   * @param seconds until the purge may remove it, unless `hold` puts that off
+   * @param seconds until the purge may remove it, unless `isThere` or `write` puts that off
    * @throws DomainError `session_id_taken`
    */
   begin(session: NewSession, seconds: number, caller: Caller): Promise<number> {
@@ -34,14 +34,17 @@ export class HiddenSessionsService {
   }
 
   /**
-   * Holds it until the transaction ends: whatever is written to it is written under this.
+   * Writes to it, in a transaction that holds it and puts the purge off.
    * @throws DomainError `session_given_up` when the purge has begun
    */
-  async hold(key: number, seconds: number): Promise<void> {
-    if (!(await this.isThere(key, seconds))) throw givenUp();
+  write<T>(key: number, seconds: number, work: () => Promise<T>): Promise<T> {
+    return this.database.run(async () => {
+      if (!(await this.isThere(key, seconds))) throw givenUp();
+      return work();
+    });
   }
 
-  /** …or answers that it has. */
+  /** Puts the purge off, and holds it until the transaction ends; false: it has begun. */
   isThere(key: number, seconds: number): Promise<boolean> {
     return this.hidden.renew(key, seconds);
   }

@@ -108,11 +108,12 @@ export class SessionTransferService {
     caller: Caller,
     told: JsonObject,
   ): Promise<void> {
-    await this.hidden.hold(key, SHOWING_SECONDS);
-    await this.rows.restore(key, record);
-    if (await this.sessions.vacate(session.id, session, caller)) await this.rows.rename(key, session.id);
-    else if (isWished) throw idTaken();
-    await this.hidden.show(key, [{ type: 'session.imported', payload: told }]);
+    await this.hidden.write(key, SHOWING_SECONDS, async () => {
+      await this.rows.restore(key, record);
+      if (await this.sessions.vacate(session.id, session, caller)) await this.rows.rename(key, session.id);
+      else if (isWished) throw idTaken();
+      await this.hidden.show(key, [{ type: 'session.imported', payload: told }]);
+    });
   }
 }
 

@@ -42,6 +42,9 @@ export const DEFAULTS = {
   runtime_metadata: {},
 } as const;
 
+/** Tags of one session. */
+export const MAX_TAGS = 50;
+
 const tags = z
   .array(
     z
@@ -51,7 +54,7 @@ const tags = z
       .max(100)
       .regex(/^[^,]*$/, 'must have no comma: lists of tags are parted by it'),
   )
-  .max(50)
+  .max(MAX_TAGS)
   .transform((tags) => [...new Set(tags)])
   .nullable();
 

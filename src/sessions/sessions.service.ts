@@ -88,12 +88,8 @@ export class SessionsService {
    */
   resume(input: ResumeSession, caller: Caller, key: string | null): Promise<Answer<SessionRow>> {
     const { user_id, agent_id } = this.owner(input, caller);
-    const match = {
-      user_id,
-      agent_id,
-      client_id: input.client_id ?? null,
-      session_type: input.session_type ?? null,
-    };
+    const { client_id = null, session_type = null } = input;
+    const match = { user_id, agent_id, client_id, session_type };
     const work = async (): Promise<Effect<SessionRow>> => {
       await this.sessions.queueFor(JSON.stringify(['resume', user_id, agent_id]));
       const found = await this.sessions.lockMostRecent(match);
@@ -129,18 +125,14 @@ export class SessionsService {
    */
   async checkFreeId(id: string, owner: Owner, caller: Caller): Promise<void> {
     const holder = await this.sessions.find(id, caller.userId);
-    const isFree = holder
-      ? holder.status === 'deleted' && sameOwner(holder, owner)
-      : !(await this.sessions.isHidden(id));
-    if (!isFree) throw idTaken();
+    if (!(await this.isFree(id, holder, owner))) throw idTaken();
   }
 
   /** Within a transaction: whether a session of this owner may have the id; a deleted one of his gives it up then. */
   async vacate(id: string, owner: Owner, caller: Caller): Promise<boolean> {
     const holder = await this.sessions.lock(id, caller.userId);
-    if (!holder) return !(await this.sessions.isHidden(id));
-    if (holder.status !== 'deleted' || !sameOwner(holder, owner)) return false;
-    await this.edits.giveUpId(holder);
+    if (!(await this.isFree(id, holder, owner))) return false;
+    if (holder) await this.edits.giveUpId(holder);
     return true;
   }
 
@@ -154,6 +146,12 @@ export class SessionsService {
     return verify(await this.sessions.findByKey(key, caller.userId), 'read');
   }
 
+  /** An id is free that nobody has; that of a deleted session is its owner's. */
+  private async isFree(id: string, holder: SessionRow | null, owner: Owner): Promise<boolean> {
+    if (!holder) return !(await this.sessions.isHidden(id));
+    return holder.status === 'deleted' && sameOwner(holder, owner);
+  }
+
   private async createOrReturn(
     session: NewSession,
     ifExists: CreateSession['if_exists'],
@@ -164,10 +162,11 @@ export class SessionsService {
     if (made) return { status: 201, ids: [made.key], value: made };
     return this.database.run(async () => {
       const holder = await this.sessions.lock(session.id, caller.userId);
-      if (holder ? !sameOwner(holder, session) : await this.sessions.isHidden(session.id)) throw idTaken();
-      if (holder?.status === 'deleted') await this.edits.giveUpId(holder);
-      else if (holder && ifExists === 'error') throw idTaken();
-      else if (holder) return { status: 200, ids: [holder.key], value: verify(holder, 'read') };
+      if (await this.isFree(session.id, holder, session)) {
+        if (holder) await this.edits.giveUpId(holder);
+      } else if (holder && sameOwner(holder, session) && ifExists === 'return') {
+        return { status: 200, ids: [holder.key], value: verify(holder, 'read') };
+      } else throw idTaken();
       return this.createOrReturn(session, ifExists, caller, events);
     });
   }

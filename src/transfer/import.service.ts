@@ -73,7 +73,7 @@ export class ImportService implements BeforeApplicationShutdown {
       },
     );
     const isWished = wishes.session_id !== undefined;
-    const making = new Making(LEASE, this.hidden, this.database, this.log, () =>
+    const making = new Making(LEASE, this.hidden, this.log, () =>
       this.transfer.begin(planned.session!, isWished, LEASE, caller),
     );
     this.running.add(abort);

@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import type { Database } from '../database/database.js';
 import type { HiddenSessionsService } from '../sessions/hidden-sessions.service.js';
 import type { Taken } from './intake.js';
 import { ofRecords } from './refusals.js';
@@ -21,7 +20,6 @@ export class Making {
   constructor(
     private readonly lease: number,
     private readonly hidden: HiddenSessionsService,
-    private readonly database: Database,
     private readonly log: Logger,
     private readonly begin: () => Promise<number>,
   ) {}
@@ -87,8 +85,8 @@ export class Making {
 
   /** What it does not put off the next batch finds out. */
   private renew(key: number): void {
-    this.database
-      .run(() => this.hidden.hold(key, this.lease))
+    this.hidden
+      .write(key, this.lease, async () => {})
       .catch((err: unknown) => this.log.info({ err }, 'an import could not be put off from the purge'));
   }
 }

@@ -1,12 +1,17 @@
 import { z } from 'zod';
 import type { Shape, VectorSpec } from './vector-store.js';
 
-const MAX_NAMES = 16;
+/** Vectors of one point. */
+export const MAX_NAMES = 16;
 const MAX_SIZE = 65_536;
 
 export const distance = z.enum(['cosine', 'dot', 'euclid', 'manhattan']);
 
 const spec = z.strictObject({ size: z.int().min(1).max(MAX_SIZE), distance: distance.default('cosine') });
+
+/** Numbers of all vectors of one point. */
+export const dimensionsOf = (shape: Shape): number =>
+  Object.values(shape).reduce((sum, { size }) => sum + size, 0);
 
 const named = z
   .record(
@@ -16,7 +21,7 @@ const named = z
   .refine((all) => Object.keys(all).length > 0 && Object.keys(all).length <= MAX_NAMES, {
     error: `name 1 to ${MAX_NAMES} vectors`,
   })
-  .refine((all) => Object.values(all).reduce((sum, { size }) => sum + size, 0) <= MAX_SIZE, {
+  .refine((all) => dimensionsOf(all) <= MAX_SIZE, {
     error: `have together at most ${MAX_SIZE} dimensions`,
   });
 

@@ -133,7 +133,7 @@ const MERGE: [what: string, place: Place][] = [
   ['copies memory', insert('memory_entries', 'true')],
   ['is done with memory', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 0`))],
   ['writes the first points', insert('vector_points', 'true')],
-  ['has written a page of points', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 131`))],
+  ['has written a page of points', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 64`))],
   ['writes points under other ids', insert('vector_points', `new.payload::text like '%_origin%'`)],
   ['has written these', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 190`))],
   ['shows the target', SHOWN],

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../../database/database.js';
 import {
   type CheckpointRecord,
   checkpointRecord,
@@ -7,14 +6,12 @@ import {
   toRecord,
 } from '../../sessions/checkpoint-record.js';
 import { CheckpointTransferRepository } from '../../sessions/checkpoint-transfer.repository.js';
+import { MOST_CHECKPOINTS } from '../../sessions/checkpoints.schemas.js';
 import { HiddenSessionsService } from '../../sessions/hidden-sessions.service.js';
 import type { SessionRow } from '../../sessions/session.view.js';
 import type { SessionRecord } from '../../sessions/session-record.js';
 import type { Typed } from '../format.js';
 import { fault, type Opened, type Part, parsed, type Reader } from '../part.js';
-
-/** How many a session keeps. */
-const MOST = 1_000;
 
 @Injectable()
 export class CheckpointsPart implements Part {
@@ -23,7 +20,6 @@ export class CheckpointsPart implements Part {
   readonly types = ['checkpoint'];
 
   constructor(
-    private readonly database: Database,
     private readonly hidden: HiddenSessionsService,
     private readonly rows: CheckpointTransferRepository,
   ) {}
@@ -43,10 +39,7 @@ export class CheckpointsPart implements Part {
 
   reader(): Reader {
     return new CheckpointsReader((session, checkpoints, seconds) =>
-      this.database.run(async () => {
-        await this.hidden.hold(session, seconds);
-        await this.rows.insert(session, checkpoints);
-      }),
+      this.hidden.write(session, seconds, () => this.rows.insert(session, checkpoints)),
     );
   }
 }
@@ -63,7 +56,8 @@ class CheckpointsReader implements Reader {
     const checkpoint = parsed(checkpointRecord, record);
     checkSizes(checkpoint);
     if (this.count > 0 && checkpoint.n !== this.last + 1) throw fault('/n', `must be ${this.last + 1}`);
-    if (++this.count > MOST) throw fault('/n', `a session has at most ${MOST} checkpoints`);
+    if (++this.count > MOST_CHECKPOINTS)
+      throw fault('/n', `a session has at most ${MOST_CHECKPOINTS} checkpoints`);
     this.last = checkpoint.n;
     return checkpoint;
   }

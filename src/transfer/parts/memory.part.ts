@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../../database/database.js';
 import {
   derivedFrom,
   type EntryRecord,
@@ -31,7 +30,6 @@ export class MemoryPart implements Part {
   readonly types = ['memory', 'memory_version'];
 
   constructor(
-    private readonly database: Database,
     private readonly hidden: HiddenSessionsService,
     private readonly rows: MemoryTransferRepository,
   ) {}
@@ -58,11 +56,10 @@ export class MemoryPart implements Part {
 
   reader(): Reader {
     return new MemoryReader((session, taken, seconds) =>
-      this.database.run(async () => {
-        await this.hidden.hold(session, seconds);
+      this.hidden.write(session, seconds, () => {
         const entries = taken.filter((one) => one.type === 'memory');
         const versions = taken.filter((one) => one.type === 'memory_version');
-        await this.rows.insert(session, entries, versions);
+        return this.rows.insert(session, entries, versions);
       }),
     );
   }

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../../database/database.js';
 import { messageRecord, sizeOf, toRecord } from '../../messages/message-record.js';
 import { MessageTransferRepository, type SizedMessage } from '../../messages/message-transfer.repository.js';
 import { HiddenSessionsService } from '../../sessions/hidden-sessions.service.js';
@@ -15,7 +14,6 @@ export class MessagesPart implements Part {
   readonly types = ['message'];
 
   constructor(
-    private readonly database: Database,
     private readonly hidden: HiddenSessionsService,
     private readonly rows: MessageTransferRepository,
   ) {}
@@ -36,10 +34,7 @@ export class MessagesPart implements Part {
 
   reader(): Reader {
     return new MessagesReader((session, messages, seconds) =>
-      this.database.run(async () => {
-        await this.hidden.hold(session, seconds);
-        await this.rows.insert(session, messages);
-      }),
+      this.hidden.write(session, seconds, () => this.rows.insert(session, messages)),
     );
   }
 }

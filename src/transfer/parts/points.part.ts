@@ -13,12 +13,9 @@ import type { SessionRow } from '../../sessions/session.view.js';
 import { checkPoints } from '../../vectors/check-points.js';
 import { comparePointIds, type PointId } from '../../vectors/point-id.js';
 import { shapeOf } from '../../vectors/shape.js';
-import type { Found, Point, Shape } from '../../vectors/vector-store.js';
+import type { Point, Shape } from '../../vectors/vector-store.js';
 import type { Typed } from '../format.js';
 import { fault, type Opened, type Part, parsed, type Reader } from '../part.js';
-
-/** Points of a page: as many as have about so many bytes in memory, never more than a store answers at once. */
-const PAGE = { first: 64, most: 1000, bytes: 3 * 1024 * 1024 };
 
 /** The vector collection, and the points in it in the order of their ids. */
 @Injectable()
@@ -38,19 +35,8 @@ export class PointsPart implements Part {
 
   private async *pages(collection: Collection, hasPoints: boolean) {
     yield [toCollectionRecord(collection)];
-    let after: PointId | null = null;
-    for (let limit = PAGE.first; hasPoints; ) {
-      const page: { points: Found[]; next: PointId | null } = await this.collections.scan(
-        collection,
-        after,
-        limit,
-      );
-      const records = page.points.map(toPointRecord);
-      yield records;
-      if (page.next === null) return;
-      after = page.next;
-      limit = Math.min(PAGE.most, limit * 4, Math.ceil(PAGE.bytes / bytesOf(page.points)));
-    }
+    if (!hasPoints) return;
+    for await (const page of this.collections.pages(collection)) yield page.map(toPointRecord);
   }
 
   reader(): Reader {
@@ -59,17 +45,6 @@ export class PointsPart implements Part {
 }
 
 async function* none(): AsyncGenerator<object[]> {}
-
-/** What one point takes, about, in memory. */
-function bytesOf(points: Found[]): number {
-  const numbers = points.reduce(
-    (sum, { vectors = {} }) =>
-      sum + Object.values(vectors).reduce((length, vector) => length + vector.length, 0),
-    0,
-  );
-  const payloads = points.reduce((sum, { payload }) => sum + JSON.stringify(payload ?? {}).length, 0);
-  return (numbers * 8 + payloads) / Math.max(1, points.length) + 1;
-}
 
 class PointsReader implements Reader {
   private shape: Shape | null = null;

@@ -1,3 +1,4 @@
+import { dimensionsOf } from '../../shape.js';
 import { isUnit } from '../../unit.js';
 import type { Point, Shape } from '../../vector-store.js';
 
@@ -5,8 +6,7 @@ import type { Point, Shape } from '../../vector-store.js';
 export const namesOf = (shape: Shape): string[] => Object.keys(shape).sort();
 
 /** Bytes that the vectors of one point take: as many for every point, whichever it has. */
-export const strideOf = (shape: Shape): number =>
-  4 * Object.values(shape).reduce((sum, { size }) => sum + size, 0);
+export const strideOf = (shape: Shape): number => 4 * dimensionsOf(shape);
 
 /** The vectors of all points one after another, little-endian 32-bit floats; one that a point has not is NaN. */
 export function packVectors(shape: Shape, points: Point[]): Buffer {
