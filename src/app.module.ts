@@ -7,11 +7,13 @@ import { ContextModule } from './context/context.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { FeedModule } from './feed/feed.module.js';
+import { Admission } from './http/admission.js';
 import { CallerGuard } from './http/caller.guard.js';
 import { LOG } from './http/log.js';
 import { ValidationPipe } from './http/validation.pipe.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { JOB_KINDS, KINDS, type Kinds } from './jobs/kinds.js';
+import { LimitsModule } from './limits/limits.module.js';
 import { MemoryModule } from './memory/memory.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
@@ -47,6 +49,7 @@ export class AppModule {
       imports: [
         ProcessModule.forRoot(config, log, kinds),
         DatabaseModule.forRoot(databaseUrl, config.DATABASE_POOL_SIZE),
+        LimitsModule,
         EventsModule,
         VectorsModule,
         JobsModule,
@@ -64,6 +67,7 @@ export class AppModule {
         OperationsModule,
       ],
       providers: [
+        Admission,
         { provide: APP_FILTER, useClass: AccessFirstFilter },
         { provide: APP_GUARD, useClass: CallerGuard },
         { provide: APP_PIPE, useClass: ValidationPipe },

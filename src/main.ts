@@ -75,6 +75,9 @@ function warnOfOpenDoors(config: Config, log: Logger): void {
       `HOST=${config.HOST} without GATEWAY_SECRET: whoever reaches this port can name himself any user`,
     );
   }
+  if (config.AUTH_MODE !== 'jwt' && (config.JWT_ISSUER ?? config.JWT_JWKS_URL) !== undefined) {
+    log.warn(`JWT_… is set, but AUTH_MODE=${config.AUTH_MODE} takes no tokens: set AUTH_MODE=jwt`);
+  }
 }
 
 const serveMetrics = () =>
@@ -106,7 +109,11 @@ function stopOnSignal(
 
 function announce(url: string, config: Config, embedded: EmbeddedPostgres | null): void {
   const database = embedded ? `embedded, in ${config.DATA_DIR}` : new URL(config.DATABASE_URL!).host;
-  const credential = config.AUTH_MODE === 'none' ? '' : ` -H 'X-User-ID: alice'`;
+  const credential = {
+    'trusted-header': ` -H 'X-User-ID: alice'`,
+    jwt: ` -H "Authorization: Bearer $TOKEN"`,
+    none: '',
+  }[config.AUTH_MODE];
   process.stdout.write(
     [
       '',

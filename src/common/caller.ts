@@ -22,6 +22,8 @@ export interface Caller {
   readonly service: string | null;
   /** what the key may do; a user has all */
   readonly scopes: ReadonlySet<Scope>;
+  /** when his token stops to count, and streams that are open for him end; null: never */
+  readonly expiresAt: Date | null;
 }
 
 export const ALL_SCOPES: ReadonlySet<Scope> = new Set(SCOPES);
@@ -34,7 +36,15 @@ export const callerOf = (userId: string | null): Caller => ({
   userId,
   service: userId === null ? 'job' : null,
   scopes: ALL_SCOPES,
+  expiresAt: null,
 });
+
+/**
+ * What is counted as one caller by the rate limit. A service is one whomever it acts for: users that it may name at will would
+ * each bring it a new allowance.
+ */
+export const bucketName = ({ service, userId }: Caller): string =>
+  service === null ? `user:${userId}` : `service:${service}`;
 
 /** Tells callers apart, in idempotency keys and logs. */
 export const callerName = (caller: Caller): string =>

@@ -9,6 +9,7 @@ export type ErrorKind =
   | 'too-large'
   | 'unsupported-media'
   | 'invalid'
+  | 'too-many'
   | 'not-configured'
   | 'unavailable';
 

@@ -31,6 +31,13 @@ const httpUrl = z
     'give an address like https://models.example/v1',
   );
 
+const keysUrl = z
+  .string()
+  .refine(
+    (v) => /^https?:\/\/[^/?#@]+(\/[^@#]*)?$/.test(v) && URL.canParse(v),
+    'give an address like https://issuer.example/.well-known/jwks.json',
+  );
+
 const redisUrl = z
   .string()
   .refine(
@@ -60,8 +67,11 @@ const variables = z.object({
   DATABASE_URL: postgresUrl.optional(),
   DATABASE_POOL_SIZE: whole(1, 1000).default(16),
   REDIS_URL: redisUrl.optional(),
-  AUTH_MODE: oneOf('trusted-header', 'none').default('trusted-header'),
+  AUTH_MODE: oneOf('trusted-header', 'jwt', 'none').default('trusted-header'),
   GATEWAY_SECRET: z.string().min(16, 'give at least 16 characters').optional(),
+  JWT_JWKS_URL: keysUrl.optional(),
+  JWT_ISSUER: z.string().optional(),
+  JWT_AUDIENCE: z.string().optional(),
   SERVICE_API_KEYS: z.string().transform(parseServiceKeys).default([]),
   SESSION_TTL_MINUTES: whole(1, 52_560_000).optional(),
   MAX_SESSION_TTL_MINUTES: whole(1, 52_560_000).default(525_600),
@@ -98,6 +108,7 @@ const variables = z.object({
   SERVICE_NAME: z.string().default('session-service'),
   ENVIRONMENT: z.string().default('development'),
   BODY_LIMIT_MB: whole(1, 512).default(8),
+  RATE_LIMIT_PER_MINUTE: whole(1, 1_000_000).optional(),
   METRICS_PORT: whole(1, 65535).optional(),
 });
 
@@ -166,10 +177,18 @@ function explain(issue: z.core.$ZodIssue, values: Record<string, string | undefi
   return `${name}=${shown} is not accepted: ${issue.message}`;
 }
 
+const JWT = ['JWT_JWKS_URL', 'JWT_ISSUER', 'JWT_AUDIENCE'] as const;
+
 function checkTogether(config: z.output<typeof variables>): Config {
   if (config.AUTH_MODE === 'none' && !isLoopback(config.HOST)) {
     throw new StartupError(
       `AUTH_MODE=none with HOST=${config.HOST} is not accepted: it lets everybody in, so listen on 127.0.0.1, or set AUTH_MODE=trusted-header`,
+    );
+  }
+  const missing = config.AUTH_MODE === 'jwt' ? JWT.filter((name) => config[name] === undefined) : [];
+  if (missing.length) {
+    throw new StartupError(
+      `AUTH_MODE=jwt without ${missing.join(', ')} is not accepted: give the address of the issuer’s keys, the issuer, and the audience that tokens must name`,
     );
   }
   if (config.SESSION_TTL_MINUTES && config.SESSION_TTL_MINUTES > config.MAX_SESSION_TTL_MINUTES) {

@@ -5,23 +5,45 @@ import { DomainError } from '../common/errors.js';
 import { isPrintableName } from '../common/ids.js';
 import type { Config } from '../config/config.js';
 import type { ServiceKey } from '../config/service-keys.js';
+import type { Tokens } from './tokens.js';
 
 const refused = (code: string, detail: string) => new DomainError('unauthenticated', code, detail);
 
 /**
  * Tells who calls, from headers alone.
+ * @param tokens checks them where `AUTH_MODE=jwt`
  * @throws DomainError kind `unauthenticated` when nobody does, or somebody we do not know
  */
-export function authenticate(request: IncomingMessage, config: Config): Caller {
+export function authenticate(
+  request: IncomingMessage,
+  config: Config,
+  tokens: Tokens | null,
+): Caller | Promise<Caller> {
+  if (tokens) return byToken(request, config, tokens);
   const userId = namedUser(request);
-  const service = config.AUTH_MODE === 'none' ? 'anonymous' : null;
-  if (service) return { userId, service, scopes: ALL_SCOPES };
-  const key = serviceKey(request, config.SERVICE_API_KEYS, userId !== null);
-  if (key) return { userId, service: key.name, scopes: key.scopes };
+  if (config.AUTH_MODE === 'none') return caller(userId, 'anonymous', ALL_SCOPES);
+  const key = serviceKey(request, config.SERVICE_API_KEYS);
+  if (key) return caller(userId, key.name, key.scopes);
+  // gateways pass the user's own token on
+  if (userId === null && bearerOf(request) !== null)
+    throw refused('unknown_api_key', 'The bearer token is not a known service key.');
   if (userId === null) throw refused('unauthenticated', 'Name the user in X-User-ID, or give a service key.');
   checkGateway(request, config.GATEWAY_SECRET);
-  return { userId, service: null, scopes: ALL_SCOPES };
+  return caller(userId, null, ALL_SCOPES);
 }
+
+/** X-User-ID makes nobody a user here, but it narrows a service as ever: ignored, it would widen what that sees. */
+function byToken(request: IncomingMessage, config: Config, tokens: Tokens): Caller | Promise<Caller> {
+  const key = serviceKey(request, config.SERVICE_API_KEYS);
+  if (key) return caller(namedUser(request), key.name, key.scopes);
+  const token = bearerOf(request);
+  if (token === null) throw refused('unauthenticated', 'Give a bearer token, or a service key.');
+  return tokens.callerOf(token);
+}
+
+const caller = (userId: string | null, service: string | null, scopes: Caller['scopes']): Caller => ({
+  ...{ userId, service, scopes, expiresAt: null },
+});
 
 /** `X-User-ID`, which must be there once or not at all; Node joins repeated headers, so the raw ones are counted. */
 function namedUser(request: IncomingMessage): string | null {
@@ -49,24 +71,20 @@ function asUtf8(header: string): string | null {
   }
 }
 
-/** The service behind `X-API-Key` or a bearer token. Gateways pass the user's own token on, so a bearer beside a user is let go. */
-function serviceKey(
-  request: IncomingMessage,
-  keys: readonly ServiceKey[],
-  hasUser: boolean,
-): ServiceKey | null {
+/** The service behind `X-API-Key` or a bearer token; null: neither is there, or the bearer is something else. */
+function serviceKey(request: IncomingMessage, keys: readonly ServiceKey[]): ServiceKey | null {
   const apiKey = request.headers['x-api-key'];
   if (apiKey !== undefined) {
     const found = matchKey(String(apiKey), keys);
     if (!found) throw refused('unknown_api_key', 'The X-API-Key is not known.');
     return found;
   }
-  const bearer = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (bearer === undefined) return null;
-  const found = matchKey(bearer, keys);
-  if (!found && !hasUser) throw refused('unknown_api_key', 'The bearer token is not a known service key.');
-  return found;
+  const bearer = bearerOf(request);
+  return bearer === null ? null : matchKey(bearer, keys);
 }
+
+const bearerOf = ({ headers }: IncomingMessage): string | null =>
+  /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1] ?? null;
 
 function checkGateway(request: IncomingMessage, secret: string | undefined): void {
   if (secret === undefined) return;

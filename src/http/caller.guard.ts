@@ -1,39 +1,31 @@
-import {
-  type CanActivate,
-  createParamDecorator,
-  type ExecutionContext,
-  Inject,
-  Injectable,
-} from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
-import { type Caller } from '../common/caller.js';
+import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { forbidden } from '../common/errors.js';
-import { CONFIG, type Config } from '../config/config.js';
-import { authenticate } from './authenticate.js';
+import { Admission } from './admission.js';
 import { type OperationSpec, operationOf } from './operation.js';
 import { refuseUndeclared } from './undeclared-input.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** set by `CallerGuard` on every route that asks for a credential */
-    caller?: Caller;
     /** the route, once the caller may use it: refusals behind it may tell of the session in its path */
     operation?: OperationSpec;
   }
 }
 
-/** Finds out who calls, whether his key has the scope that the route asks for, and refuses what the route does not know. */
+/** Lets in who may call at all, and finds out whether his key has the scope that the route asks for, and refuses what the route does not know. */
 @Injectable()
 export class CallerGuard implements CanActivate {
-  constructor(@Inject(CONFIG) private readonly config: Config) {}
+  constructor(private readonly admission: Admission) {}
 
-  canActivate(context: ExecutionContext): boolean {
+  async canActivate(context: ExecutionContext): Promise<boolean> {
     const operation = operationOf(context.getHandler());
     const scope = operation?.scope;
     if (scope === null) return true;
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
-    request.caller ??= authenticate(request.raw, this.config);
-    if (scope === undefined || !request.caller.scopes.has(scope)) {
+    const http = context.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    // one with a body has been let in before that was read
+    if (!request.caller) await this.admission.admit(request, http.getResponse<FastifyReply>());
+    if (scope === undefined || !request.caller!.scopes.has(scope)) {
       throw forbidden(`The key lacks the scope ${scope}.`);
     }
     if (operation?.ofUser) checkUser(request);

@@ -15,7 +15,8 @@ export const headersOfAnswer = (spec: OperationSpec, status: string) => ({
 export const headersOfRefusal = (status: string, codes: string[]) => ({
   'X-Request-ID': TEXT,
   ...(status === '401' && { 'WWW-Authenticate': TEXT }),
-  ...((status === '503' || codes.includes('session_busy')) && { 'Retry-After': TEXT }),
+  ...((status === '503' || status === '429' || codes.includes('session_busy')) && { 'Retry-After': TEXT }),
+  ...(status === '429' && { RateLimit: TEXT, 'RateLimit-Policy': TEXT }),
 });
 
 /** What a request may carry. */

@@ -48,11 +48,18 @@ const SECURITY_SCHEMES = {
   },
   serviceKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'one of SERVICE_API_KEYS' },
   serviceBearer: { type: 'http', scheme: 'bearer', description: 'the same, as a bearer token' },
+  token: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'with AUTH_MODE=jwt: a user, named by `sub`; X-User-ID names none then',
+  },
 };
 
 /** A user, a service, or a service that asks for what one user sees. */
 const SECURITY = [
   { user: [] },
+  { token: [] },
   { serviceKey: [] },
   { serviceKey: [], user: [] },
   { serviceBearer: [] },

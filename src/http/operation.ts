@@ -76,12 +76,16 @@ function sharedRefusals(spec: OperationSpec): Record<number, string[]> {
   const mayHaveBody = spec.body !== undefined || spec.scope?.endsWith(':write');
   const codes: Record<number, string[]> = {
     400: ['malformed_request', ...(mayHaveBody ? ['malformed_json'] : [])],
-    401: ['unauthenticated', 'unknown_api_key', 'unknown_gateway', 'invalid_user_id'],
+    401: [
+      ...['unauthenticated', 'unknown_api_key', 'unknown_gateway', 'invalid_user_id'],
+      ...['invalid_token', 'token_expired'],
+    ],
     403: ['forbidden'],
     408: ['request_timeout'],
     422: ['invalid', ...(spec.idempotent ? ['key_reused'] : [])],
+    429: ['rate_limited'],
     431: ['headers_too_large'],
-    503: ['database_unavailable', 'shutting_down'],
+    503: ['database_unavailable', 'issuer_unavailable', 'shutting_down'],
   };
   if (spec.permission) codes[404] = ['session_not_found', 'session_deleted'];
   if (spec.permission && spec.permission !== 'read' && mayHaveBody) codes[409] = ['session_busy'];

@@ -16,6 +16,7 @@ const STATUS: Record<ErrorKind, number> = {
   'too-large': 413,
   'unsupported-media': 415,
   invalid: 422,
+  'too-many': 429,
   'not-configured': 501,
   unavailable: 503,
 };
@@ -31,6 +32,7 @@ const TITLES: Record<number, string> = {
   413: 'Too large',
   415: 'Unsupported media type',
   422: 'Invalid input',
+  429: 'Too many requests',
   431: 'Headers too large',
   500: 'Internal error',
   501: 'Not configured here',
@@ -71,7 +73,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
   const status = error ? STATUS[error.kind] : 500;
   if (error?.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter));
   for (const name of OF_SUCCESS) reply.removeHeader(name);
-  if (status === 401) reply.header('www-authenticate', 'Bearer');
+  if (status === 401) reply.header('www-authenticate', challenge(error!));
   const body = problem(status, error, request.originalUrl.split('?', 1)[0]!, request.id);
   reply
     .status(status)
@@ -82,6 +84,11 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
     .serializer((payload: unknown) => payload as string)
     .send(JSON.stringify(body));
 }
+
+/** RFC 6750: whoever sent a token learns that it was the token. */
+const challenge = ({ code }: DomainError) =>
+  TOKEN_FAULTS.has(code) ? 'Bearer error="invalid_token"' : 'Bearer';
+const TOKEN_FAULTS = new Set(['invalid_token', 'token_expired']);
 
 /** What Node's parser refuses before there is a request: broken HTTP, headers too large or too slow. */
 export function refuseConnection(error: ConnectionError, socket: Socket): void {

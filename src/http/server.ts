@@ -6,10 +6,10 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
-import type { DomainError } from '../common/errors.js';
+import { DomainError } from '../common/errors.js';
 import { newId } from '../common/ids.js';
 import type { Config } from '../config/config.js';
-import { authenticate } from './authenticate.js';
+import { Admission } from './admission.js';
 import { drainConnections } from './connections.js';
 import { NestLog } from './log.js';
 import { ofFramework } from './problem.filter.js';
@@ -24,7 +24,10 @@ const MAX_PARAM_LENGTH = 255 * 12;
 const STALLED_MS = 60_000;
 /** Media types that shrink; a stream of events is not held back to be packed. */
 const PACKED = /^text\/(?!event-stream)|[+/](?:x-nd)?json(?:;|$)/;
-const EXPOSED = ['ETag', 'Location', 'Retry-After', 'X-Request-ID', 'Idempotency-Replayed'];
+const EXPOSED = [
+  ...['ETag', 'Location', 'Retry-After', 'X-Request-ID', 'Idempotency-Replayed'],
+  ...['RateLimit', 'RateLimit-Policy', 'WWW-Authenticate'],
+];
 
 /** The HTTP server with everything that holds on every route; the rooms come with `rootModule`. */
 export async function createServer(
@@ -57,7 +60,7 @@ export async function createServer(
   setSharedHeaders(fastify);
   logRequests(fastify, log);
   if (config.ROLE === 'worker') serveProbesOnly(fastify);
-  knowBeforeReading(fastify, config);
+  knowBeforeReading(fastify, app.get(Admission));
   streamBodies(fastify);
   await app.register(compress, {
     threshold: 1024,
@@ -132,17 +135,16 @@ function serveProbesOnly(fastify: FastifyInstance): void {
 const PROBES = new Set(['/health', '/health/live', '/health/ready', '/metrics']);
 
 /** Nobody makes the server read a body before it is known who he is, and what for: a refused one ends the connection. */
-function knowBeforeReading(fastify: FastifyInstance, config: Config): void {
+function knowBeforeReading(fastify: FastifyInstance, admission: Admission): void {
   fastify.addHook('preParsing', (request, reply, payload, done) => {
     if (BODILESS.has(request.method)) return done(null, payload);
-    try {
-      if (request.is404) throw ofFramework({ statusCode: 404 });
-      request.caller = authenticate(request.raw, config);
-    } catch (error) {
-      reply.header('connection', 'close');
-      return sendProblem(request, reply, error as DomainError);
-    }
-    done(null, payload);
+    const refuse = (error: unknown) => {
+      const refusal = error instanceof DomainError ? error : null;
+      if (!refusal) request.log.error({ err: error }, 'request failed');
+      sendProblem(request, reply.header('connection', 'close'), refusal);
+    };
+    if (request.is404) return refuse(ofFramework({ statusCode: 404 }));
+    admission.admit(request, reply).then(() => done(null, payload), refuse);
   });
 }
 

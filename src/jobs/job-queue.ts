@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
+import { Outage } from '../common/outage.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { LOG } from '../http/log.js';
-import { Outage } from './outage.js';
 import type { Connection, Listener } from './queue.contract.js';
 import { connectPostgres } from './queue.postgres.js';
 import { connectRedis } from './queue.redis.js';
@@ -31,7 +31,7 @@ export class JobQueue {
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Logger,
   ) {
-    this.outage = new Outage(log, 'the queue of jobs');
+    this.outage = new Outage(log, 'the queue of jobs', 'jobs start later');
   }
 
   /** Connects in the background, again and again until it succeeds; with a listener, jobs are taken too. */

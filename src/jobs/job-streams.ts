@@ -26,12 +26,12 @@ export class JobStreams implements BeforeApplicationShutdown {
     this.isStopping = true;
   }
 
-  /** Until the reader has left: the job now and at each change that is seen, until it is over; null from time to time, to show that somebody is there. */
-  async *follow(first: JobRow, caller: Caller, left: AbortSignal): AsyncGenerator<JobRow | null> {
+  /** Until the stream must end: the job now and at each change that is seen, until it is over; null from time to time, to show that somebody is there. */
+  async *follow(first: JobRow, caller: Caller, end: AbortSignal): AsyncGenerator<JobRow | null> {
     let job = first;
     let quiet = 0;
     yield job;
-    while (job.due_at !== null && (await this.wait()) && !left.aborted) {
+    while (job.due_at !== null && (await this.wait(LOOK_MS, end))) {
       const seen = await this.look(job, caller);
       if (seen === null) return;
       quiet = isSame(seen, job) ? quiet + LOOK_MS : 0;
@@ -50,9 +50,10 @@ export class JobStreams implements BeforeApplicationShutdown {
     }
   }
 
-  private async wait(ms = LOOK_MS): Promise<boolean> {
-    await pause(ms, null, { ref: false });
-    return !this.isStopping;
+  /** False: there is nobody to wait for any more. */
+  private async wait(ms: number, end?: AbortSignal): Promise<boolean> {
+    await pause(ms, null, { ref: false, signal: end }).catch(() => undefined);
+    return !this.isStopping && !end?.aborted;
   }
 
   /** null: it cannot be seen now */

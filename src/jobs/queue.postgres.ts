@@ -1,5 +1,5 @@
+import type { Outage } from '../common/outage.js';
 import type { Database } from '../database/database.js';
-import type { Outage } from './outage.js';
 import { type Connection, type Listener, QUEUE, QUEUE_OPTIONS } from './queue.contract.js';
 
 const SCHEMA = 'bullmq';

@@ -1,7 +1,6 @@
-import type { Outage } from './outage.js';
+import type { Outage } from '../common/outage.js';
+import { openRedis } from '../redis/open-redis.js';
 import { type Connection, type Listener, QUEUE, QUEUE_OPTIONS } from './queue.contract.js';
-
-const MAX_RECONNECT_MS = 5_000;
 
 /** BullMQ on Redis. Redis may be away now, or go away at any time: both clients go on trying by themselves. */
 export async function connectRedis(
@@ -10,12 +9,11 @@ export async function connectRedis(
   outage: Outage,
 ): Promise<Connection> {
   // read when first needed: the start does not wait for half a second of code
-  const [{ Redis }, { Queue, Worker }] = await Promise.all([import('ioredis'), import('bullmq')]);
-  const retryStrategy = (times: number) => Math.min(times * 200, MAX_RECONNECT_MS);
-  // nothing waits in memory for Redis to come back
-  const producer = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1, retryStrategy });
-  const consumer = listener && new Redis(url, { maxRetriesPerRequest: null, retryStrategy });
-  for (const client of [producer, consumer]) client?.on('error', (error) => outage.begin(error));
+  const { Queue, Worker } = await import('bullmq');
+  const producer = await openRedis(url, outage);
+  // BullMQ asks for this of a connection that waits
+  const consumer =
+    listener && (await openRedis(url, outage, { enableOfflineQueue: true, maxRetriesPerRequest: null }));
   producer.on('ready', () => outage.end());
 
   const queue = new Queue<string>(QUEUE, { ...QUEUE_OPTIONS, connection: producer });

@@ -16,6 +16,9 @@ const DEFAULTS = {
   REDIS_URL: undefined,
   AUTH_MODE: 'trusted-header',
   GATEWAY_SECRET: undefined,
+  JWT_JWKS_URL: undefined,
+  JWT_ISSUER: undefined,
+  JWT_AUDIENCE: undefined,
   SERVICE_API_KEYS: [],
   SESSION_TTL_MINUTES: undefined,
   MAX_SESSION_TTL_MINUTES: 525_600,
@@ -43,6 +46,7 @@ const DEFAULTS = {
   SERVICE_NAME: 'session-service',
   ENVIRONMENT: 'development',
   BODY_LIMIT_MB: 8,
+  RATE_LIMIT_PER_MINUTE: undefined,
   METRICS_PORT: undefined,
 };
 
@@ -164,6 +168,7 @@ const ANYTHING = new Set<string>([
   ...['HOST', 'DATA_DIR', 'SEARCH_LANGUAGE', 'SERVICE_NAME', 'ENVIRONMENT'],
   ...['EMBEDDINGS_MODEL', 'EMBEDDINGS_API_KEY', 'SUMMARIZER_MODEL', 'SUMMARIZER_API_KEY'],
   'QDRANT_API_KEY',
+  ...['JWT_ISSUER', 'JWT_AUDIENCE'],
 ]);
 
 describe('a wrong value', () => {
@@ -205,7 +210,12 @@ describe('a wrong value', () => {
     DEFAULT_VECTOR_SIZE: whole(1, 65_536),
     DEFAULT_VECTOR_DISTANCE: { values: ['cos', 'l2'], cure: /one of cosine, dot, euclid, manhattan/ },
     ROLE: { values: ['both', 'workers'], cure: /one of all, api, worker/ },
-    AUTH_MODE: { values: ['jwtt', 'off', 'trusted header'], cure: /one of trusted-header, none/ },
+    AUTH_MODE: { values: ['jwtt', 'off', 'trusted header'], cure: /one of trusted-header, jwt, none/ },
+    JWT_JWKS_URL: {
+      values: ['issuer.example/keys', 'ftp://issuer.example', 'https://', 'https://u:p@issuer.example/keys', 'http://q#x'],
+      cure: /an address like https/,
+    },
+    RATE_LIMIT_PER_MINUTE: whole(1, 1_000_000),
     QDRANT_URL: {
       values: [
         'qdrant:6333',
@@ -320,6 +330,22 @@ describe('values that do not go together', () => {
   it.each(['127.0.0.1', '::1', 'localhost'])('but AUTH_MODE=none with HOST=%s', (HOST) => {
     expect(load({ AUTH_MODE: 'NONE', HOST }).AUTH_MODE).toBe('none');
     expect(isLoopback(HOST)).toBe(true);
+  });
+
+  const JWT = {
+    JWT_JWKS_URL: 'https://issuer.example/keys',
+    JWT_ISSUER: 'https://issuer.example/',
+    JWT_AUDIENCE: 'sessions',
+  };
+
+  it.each(Object.keys(JWT))('AUTH_MODE=jwt without %s', (name) => {
+    const message = refusal({ ...JWT, AUTH_MODE: 'jwt', [name]: '' });
+    expect(message).toMatch(new RegExp(`AUTH_MODE=jwt without ${name} is not accepted: give `));
+    expect(refusal({ AUTH_MODE: 'jwt' })).toContain('JWT_JWKS_URL, JWT_ISSUER, JWT_AUDIENCE');
+  });
+
+  it('but AUTH_MODE=jwt with all of them, in any case and beyond loopback', () => {
+    expect(load({ ...JWT, AUTH_MODE: 'JWT', HOST: '0.0.0.0' })).toMatchObject({ ...JWT, AUTH_MODE: 'jwt' });
   });
 
   it('SESSION_TTL_MINUTES above MAX_SESSION_TTL_MINUTES', () => {

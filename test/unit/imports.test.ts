@@ -16,8 +16,8 @@ const FLOORS = [
   ['sessions'],
   ['access'],
   ['jobs'],
-  ['events', 'idempotency', 'models', 'vectors'],
-  ['database'],
+  ['events', 'idempotency', 'limits', 'models', 'vectors'],
+  ['database', 'redis'],
   ['http'],
   ['config'],
   ['common'],
@@ -130,7 +130,9 @@ test('vendors are known where they belong', () => {
     (file) => !/^http\/|^operations\/|\.controller$|\.filter$|^main$|^app$|^command$/.test(file),
   );
   expect(fastify).toEqual([]);
-  expect(importersOf(/^(bullmq|ioredis)/).filter((file) => !/^jobs\//.test(file))).toEqual([]);
+  expect(importersOf(/^bullmq/).filter((file) => !/^jobs\//.test(file))).toEqual([]);
+  expect(importersOf(/^ioredis/).filter((file) => !/^redis\/|\.redis$/.test(file))).toEqual([]);
+  expect(importersOf(/^jose/).filter((file) => !/^http\//.test(file))).toEqual([]);
   expect(importersOf(/^@qdrant\//).filter((file) => !/^vectors\/backends\//.test(file))).toEqual([]);
 });
 

@@ -4,13 +4,15 @@ import type { Logger } from 'pino';
 export class Outage {
   private isAway = false;
 
+  /** @param meanwhile what follows for those who rely on it */
   constructor(
     private readonly log: Logger,
     private readonly what: string,
+    private readonly meanwhile: string,
   ) {}
 
   begin(err: unknown): void {
-    if (!this.isAway) this.log.warn({ err }, `${this.what} is away: jobs start later`);
+    if (!this.isAway) this.log.warn({ err }, `${this.what} is away: ${this.meanwhile}`);
     this.isAway = true;
   }
 
