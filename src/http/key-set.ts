@@ -36,7 +36,7 @@ export class KeySet {
    */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     if (!this.keys) await this.fetch();
-    else if (this.now() - this.endedAt > FRESH_MS) this.fetch().catch(() => undefined);
+    else if (this.hasFailed || this.now() - this.endedAt >= FRESH_MS) this.fetch().catch(() => undefined);
     try {
       return await this.keys!(header, token);
     } catch (error) {

@@ -11,6 +11,9 @@ export interface RedisServer {
   /** starts it again, empty, after `stop` */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** lets it answer nobody, with its connections open, until `resume` */
+  pause(): void;
+  resume(): void;
   /** a command without spaces in its words; answers what Redis says, as it says it */
   command(...words: string[]): Promise<string>;
   close(): Promise<void>;
@@ -69,5 +72,6 @@ export async function startRedis(): Promise<RedisServer> {
     await stop();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { url: `redis://127.0.0.1:${port}`, start, stop, command, close };
+  const [pause, resume] = [() => void child.kill('SIGSTOP'), () => void child.kill('SIGCONT')];
+  return { url: `redis://127.0.0.1:${port}`, start, stop, pause, resume, command, close };
 }

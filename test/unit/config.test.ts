@@ -212,7 +212,13 @@ describe('a wrong value', () => {
     ROLE: { values: ['both', 'workers'], cure: /one of all, api, worker/ },
     AUTH_MODE: { values: ['jwtt', 'off', 'trusted header'], cure: /one of trusted-header, jwt, none/ },
     JWT_JWKS_URL: {
-      values: ['issuer.example/keys', 'ftp://issuer.example', 'https://', 'https://u:p@issuer.example/keys', 'http://q#x'],
+      values: [
+        'issuer.example/keys',
+        'ftp://issuer.example',
+        'https://',
+        'https://u:p@issuer.example/keys',
+        'http://q#x',
+      ],
       cure: /an address like https/,
     },
     RATE_LIMIT_PER_MINUTE: whole(1, 1_000_000),
