@@ -16,6 +16,8 @@ const COOL_DOWN_AFTER_FAILURE_MS = 1_000;
  * away; all who wait for a fetch share one.
  */
 export class KeySet {
+  /** changes whenever the keys may have */
+  revision = 0;
   private keys: JWTVerifyGetKey | null = null;
   private fetching: Promise<void> | null = null;
   private hasFailed = false;
@@ -36,7 +38,7 @@ export class KeySet {
    */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     if (!this.keys) await this.fetch();
-    else if (this.hasFailed || this.now() - this.endedAt >= FRESH_MS) this.fetch().catch(() => undefined);
+    else this.keepFresh();
     try {
       return await this.keys!(header, token);
     } catch (error) {
@@ -45,6 +47,12 @@ export class KeySet {
       return this.keys!(header, token);
     }
   };
+
+  /** Begins to fetch the keys anew when it is time. */
+  keepFresh(): void {
+    if (!this.keys || (!this.hasFailed && this.now() - this.endedAt < FRESH_MS)) return;
+    this.fetch().catch(() => undefined);
+  }
 
   /** Leaves the keys as they are for a while after each time. */
   private fetch(): Promise<void> {
@@ -67,6 +75,7 @@ export class KeySet {
       });
       if (response.status !== 200) throw new Error(`the issuer answers ${response.status}`);
       this.keys = createLocalJWKSet((await response.json()) as Parameters<typeof createLocalJWKSet>[0]);
+      this.revision++;
       this.hasFailed = false;
       this.outage.end();
     } catch (cause) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { errors, type JWTVerifyOptions, jwtVerify } from 'jose';
 import type { Logger } from 'pino';
 import { ALL_SCOPES, type Caller } from '../common/caller.js';
@@ -5,6 +6,7 @@ import { DomainError } from '../common/errors.js';
 import { isPrintableName } from '../common/ids.js';
 import type { Config } from '../config/config.js';
 import { KeySet } from './key-set.js';
+import { RecentTokens } from './recent-tokens.js';
 
 /** Asymmetric ones only: whoever can check a token must not be able to make one. */
 const ALGORITHMS = [
@@ -20,6 +22,7 @@ const LAST_MS = 8.64e15;
 /** Tells whose a token is (`AUTH_MODE=jwt`). */
 export class Tokens {
   private readonly keys: KeySet;
+  private readonly recent: RecentTokens;
   private readonly rules: JWTVerifyOptions;
 
   constructor(
@@ -27,6 +30,7 @@ export class Tokens {
     private readonly log: Logger,
   ) {
     this.keys = new KeySet(config.JWT_JWKS_URL!, log);
+    this.recent = new RecentTokens(this.keys);
     this.rules = {
       ...{ issuer: config.JWT_ISSUER!, audience: config.JWT_AUDIENCE! },
       ...{ algorithms: ALGORITHMS, clockTolerance: SKEW_SECONDS, requiredClaims: ['sub', 'exp'] },
@@ -36,6 +40,11 @@ export class Tokens {
   /** @throws DomainError `invalid_token`, `token_expired`; `issuer_unavailable` when there is no key to check it with */
   async callerOf(token: string): Promise<Caller> {
     if (token.length > MAX_LENGTH) throw invalidToken(`it is longer than ${MAX_LENGTH} characters`);
+    const digest = createHash('sha256').update(token).digest('base64');
+    return this.recent.find(digest) ?? this.recent.keep(digest, () => this.examine(token));
+  }
+
+  private async examine(token: string): Promise<Caller & { expiresAt: Date }> {
     const { sub, exp } = await this.check(token);
     if (typeof sub !== 'string' || !isPrintableName(sub))
       throw invalidToken('its `sub` must be 1 to 255 printable characters');

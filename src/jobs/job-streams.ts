@@ -26,12 +26,14 @@ export class JobStreams implements BeforeApplicationShutdown {
     this.isStopping = true;
   }
 
-  /** Until the stream must end: the job now and at each change that is seen, until it is over; null from time to time, to show that somebody is there. */
-  async *follow(first: JobRow, caller: Caller, end: AbortSignal): AsyncGenerator<JobRow | null> {
+  /** Until the reader has left, or his token ends: the job now and at each change that is seen, until it is over; null from time to time, to show that somebody is there. */
+  async *follow(first: JobRow, caller: Caller, left: AbortSignal): AsyncGenerator<JobRow | null> {
+    const until = caller.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
     let job = first;
     let quiet = 0;
     yield job;
-    while (job.due_at !== null && (await this.wait(LOOK_MS, end))) {
+    const patience = () => Math.min(LOOK_MS, Math.max(0, until - Date.now()));
+    while (job.due_at !== null && (await this.wait(patience())) && !left.aborted && Date.now() < until) {
       const seen = await this.look(job, caller);
       if (seen === null) return;
       quiet = isSame(seen, job) ? quiet + LOOK_MS : 0;
@@ -50,10 +52,9 @@ export class JobStreams implements BeforeApplicationShutdown {
     }
   }
 
-  /** False: there is nobody to wait for any more. */
-  private async wait(ms: number, end?: AbortSignal): Promise<boolean> {
-    await pause(ms, null, { ref: false, signal: end }).catch(() => undefined);
-    return !this.isStopping && !end?.aborted;
+  private async wait(ms = LOOK_MS): Promise<boolean> {
+    await pause(ms, null, { ref: false });
+    return !this.isStopping;
   }
 
   /** null: it cannot be seen now */

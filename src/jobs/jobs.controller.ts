@@ -9,7 +9,6 @@ import { cutPage, encodeCursor } from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
-import { endOfStream } from '../http/stream-end.js';
 import { JobStreams } from './job-streams.js';
 import { type JobRow, type JobsQuery, jobId, jobsPage, jobsQuery, jobView, toView } from './jobs.schemas.js';
 import { JobsService } from './jobs.service.js';
@@ -111,8 +110,9 @@ export class JobsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
     const job = await this.jobs.get(id, caller);
-    const end = endOfStream(reply, caller);
-    return Readable.from(asEvents(this.streams.follow(job, caller, end)), { objectMode: false });
+    const left = new AbortController();
+    reply.raw.once('close', () => left.abort());
+    return Readable.from(asEvents(this.streams.follow(job, caller, left.signal)), { objectMode: false });
   }
 }
 

@@ -37,7 +37,6 @@ export class RedisBuckets implements Buckets {
   ) {
     openRedis(url, outage, { commandTimeout: PATIENCE_MS, socketTimeout: DEAD_MS }).then((redis) => {
       redis.defineCommand('takeToken', { numberOfKeys: 1, lua: TAKE });
-      redis.on('ready', () => outage.end());
       if (this.isClosed) redis.disconnect();
       this.redis = redis as Scripted;
     }, outage.begin.bind(outage));

@@ -10,12 +10,13 @@ import { RedisBuckets } from './buckets.redis.js';
 import { RateLimiter } from './rate-limiter.js';
 
 /** From the configuration to where requests are counted. */
-function openLimiter({ RATE_LIMIT_PER_MINUTE: perMinute, REDIS_URL }: Config, log: Logger): Limiter | null {
-  if (perMinute === undefined) return null;
+function openLimiter(config: Config, log: Logger): Limiter | null {
+  const { RATE_LIMIT_PER_MINUTE: perMinute, REDIS_URL, ROLE } = config;
+  if (perMinute === undefined || ROLE === 'worker') return null;
   const rate = rateOf(perMinute);
   const outage = new Outage(log, 'the Redis of rate limits', 'each process counts alone');
   const shared = REDIS_URL === undefined ? null : new RedisBuckets(REDIS_URL, rate, outage);
-  return new RateLimiter(perMinute, new MemoryBuckets(rate), shared);
+  return new RateLimiter(perMinute, new MemoryBuckets(rate), shared, outage);
 }
 
 /** How often each caller may ask. */

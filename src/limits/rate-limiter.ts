@@ -1,4 +1,5 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
+import type { Outage } from '../common/outage.js';
 import type { Allowance, Limiter } from '../http/limiter.js';
 import { type Buckets, rateOf, type Taken } from './buckets.js';
 
@@ -14,6 +15,7 @@ export class RateLimiter implements Limiter, OnApplicationShutdown {
     private readonly perMinute: number,
     private readonly own: Buckets,
     private readonly shared: Buckets | null,
+    private readonly outage: Outage,
   ) {}
 
   async take(name: string): Promise<Allowance> {
@@ -33,8 +35,10 @@ export class RateLimiter implements Limiter, OnApplicationShutdown {
       const taken = await this.shared.take(name);
       this.isInDoubt = false;
       this.restsUntil = 0;
+      this.outage.end();
       return taken;
-    } catch {
+    } catch (error) {
+      this.outage.begin(error);
       this.isInDoubt = true;
       this.restsUntil = performance.now() + REST_MS;
       return null;

@@ -5,7 +5,7 @@ const MAX_RECONNECT_MS = 5_000;
 
 /**
  * A connection to Redis, which may be away now, or go away at any time: it goes on trying by itself, and by default nothing waits in
- * memory for Redis to come back. Whoever opens it says when the outage is over, and closes it (`disconnect`).
+ * memory for Redis to come back. Whoever opens it tells when the outage is over, and closes it (`disconnect`).
  */
 export async function openRedis(url: string, outage: Outage, options: RedisOptions = {}): Promise<Redis> {
   // read when first needed: the start does not wait for it

@@ -4,6 +4,7 @@ import { newId } from '../../src/common/ids.js';
 import type { Answer, Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
 import { contract } from '../setup/contract.js';
+import { FakeIssuer } from '../setup/fake-issuer.js';
 import { type Cell, COLUMNS, type Column, type Entry, FIELDS, tableFor } from './access-matrix.table.js';
 import { insertJob } from './support.js';
 
@@ -35,22 +36,35 @@ const rows = table
   .filter(({ operation }) => operationOf(operation))
   .map((entry) => ({ ...entry, row: [entry.operation, entry.what].filter(Boolean).join(', ') }));
 
-const scopes = [...new Set(operations.flatMap(({ scope }) => scope ?? []))];
 const keyWithout = (scope: string) => `key-without-${scope.replaceAll(':', '-')}-0123456789`;
 const keyWithOnly = (scope: string) => `key-with-only-${scope.replaceAll(':', '-')}-0123456789`;
 const SERVICE_API_KEYS = [
   `tests:${SERVICE_KEY}`,
-  ...scopes.map(
+  ...SCOPES.map(
     (scope, i) => `without-${i}[${SCOPES.filter((s) => s !== scope).join(' ')}]:${keyWithout(scope)}`,
   ),
-  ...scopes.map((scope, i) => `only-${i}[${scope}]:${keyWithOnly(scope)}`),
+  ...SCOPES.map((scope, i) => `only-${i}[${scope}]:${keyWithOnly(scope)}`),
 ].join(',');
 
+/** How users come: through a gateway, or with tokens. */
+const MODES = ['header', 'token'] as const;
+type Mode = (typeof MODES)[number];
+
 let service: TestApp;
+let withTokens: TestApp;
+let issuer: FakeIssuer;
 beforeAll(async () => {
-  service = await startApp({ SERVICE_API_KEYS });
+  issuer = await FakeIssuer.start();
+  // nobody does the jobs that are here to be looked at
+  const environment = { SERVICE_API_KEYS, ROLE: 'api' };
+  service = await startApp(environment);
+  withTokens = await startApp({ ...environment, ...issuer.environment }, service);
 });
-afterAll(() => service.close());
+afterAll(async () => {
+  await withTokens.close();
+  await service.close();
+  await issuer.close();
+});
 
 describe('the table', () => {
   test('has an entry for every operation of openapi.json, and none for others', () => {
@@ -77,39 +91,63 @@ describe('the table', () => {
 describe.each(rows)('$row (least: $least)', (entry) => {
   const { path } = operationOf(entry.operation);
 
-  test.each(COLUMNS)('%s', async (column) => {
-    const cell = await arrange(entry, column);
-    const before = await everythingAbout(cell);
-    const answer = await ask(entry, cell, as(column, cell));
+  test.each(COLUMNS)('%s, through a gateway and with a token', async (column) => {
     const expected = expectation(entry, path, column);
-    expect(outcome(answer)).toBe(expected);
-    if (expected === 'allowed') {
-      if (isStranger(column) && entry.least !== 'anyone') expect(answer.text).not.toContain(cell.session);
-    } else {
-      expect(await everythingAbout(cell)).toEqual(before);
-      if (expected === 404)
-        expect(answer.body.code).toBe(entry.least === 'asker' ? 'job_not_found' : 'session_not_found');
-    }
+    const cell = await arrange(entry, column);
+    await check(entry, 'header', column, cell, expected);
+    // what was refused has changed nothing
+    const next = expected === 'allowed' ? await arrange(entry, column) : cell;
+    await check(entry, 'token', column, next, expected);
   });
 });
 
-describe.each(operations.filter(({ scope }) => scope !== null))('a service key at $id', ({ id, scope }) => {
-  const [entry] = rows.filter(({ operation }) => operation === id);
-  if (!entry || scope === null) return;
-
-  test(`without ${scope}: 403`, async () => {
-    const cell = await arrange(entry, 'service');
-    const before = await everythingAbout(cell);
-    const answer = await ask(entry, cell, service.api.service(keyWithout(scope)));
-    expect(answer).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+async function check(entry: Entry, mode: Mode, column: Column, cell: Cell, expected: unknown): Promise<void> {
+  const before = await everythingAbout(cell);
+  const answer = await ask(entry, cell, await as(mode, column, cell));
+  expect([mode, outcome(answer)]).toEqual([mode, expected]);
+  if (expected === 'allowed') {
+    if (isStranger(column) && entry.least !== 'anyone') expect(answer.text).not.toContain(cell.session);
+  } else {
     expect(await everythingAbout(cell)).toEqual(before);
-  });
+    if (expected === 404)
+      expect(answer.body.code).toBe(entry.least === 'asker' ? 'job_not_found' : 'session_not_found');
+  }
+}
 
-  test(`with ${scope} alone: allowed`, async () => {
-    const cell = await arrange(entry, 'service');
-    expect(outcome(await ask(entry, cell, service.api.service(keyWithOnly(scope))))).toBe('allowed');
-  });
-});
+describe.each(operations.filter(({ scope }) => scope !== null))(
+  'a service key at $id',
+  ({ id, scope, path }) => {
+    const [entry] = rows.filter(({ operation }) => operation === id);
+    if (!entry || scope === null) return;
+
+    test(`without ${scope}: 403`, async () => {
+      const cell = await arrange(entry, 'service');
+      const before = await everythingAbout(cell);
+      const answer = await ask(entry, cell, service.api.service(keyWithout(scope)));
+      expect(answer).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+      expect(await everythingAbout(cell)).toEqual(before);
+    });
+
+    test('with any other scope alone: 403, whomever it acts for', async () => {
+      const cell = await arrange(entry, 'service');
+      const before = await everythingAbout(cell);
+      for (const other of SCOPES.filter((one) => one !== scope)) {
+        const key = service.api.service(keyWithOnly(other));
+        for (const api of [key, key.as(cell.owner)])
+          expect([other, outcome(await ask(entry, cell, api))]).toEqual([other, 403]);
+      }
+      expect(await everythingAbout(cell)).toEqual(before);
+    });
+
+    test(`with ${scope} alone: allowed, and as the owner what he may`, async () => {
+      const key = service.api.service(keyWithOnly(scope));
+      const cell = await arrange(entry, 'service');
+      expect(outcome(await ask(entry, cell, key))).toBe('allowed');
+      const other = await arrange(entry, 'owner');
+      expect(outcome(await ask(entry, other, key.as(other.owner)))).toBe(expectation(entry, path, 'owner'));
+    });
+  },
+);
 
 /** `allowed` for 2xx, so that a failing cell reads as the matrix does. */
 const outcome = ({ status }: Answer) => (status >= 200 && status < 300 ? 'allowed' : status);
@@ -189,11 +227,15 @@ const userOf = (column: Column, cell: number): string | null => {
   return `${isStranger(column) ? 'stranger' : column}-${cell}`;
 };
 
-function as(column: Column, { caller }: Cell): Api {
-  if (column === 'nobody') return service.api;
-  if (column === 'service') return service.api.service(SERVICE_KEY);
-  if (column === 'service as stranger') return service.api.service(SERVICE_KEY).as(caller);
-  return service.api.as(caller);
+async function as(mode: Mode, column: Column, { caller, owner }: Cell): Promise<Api> {
+  const { api } = mode === 'header' ? service : withTokens;
+  if (column === 'service') return api.service(SERVICE_KEY);
+  if (column === 'service as stranger') return api.service(SERVICE_KEY).as(caller);
+  if (mode === 'header') return column === 'nobody' ? api : api.as(caller);
+  // whom X-User-ID names must not matter
+  const claiming = api.as(owner);
+  if (column === 'nobody') return claiming;
+  return claiming.with({ authorization: `Bearer ${await issuer.token(caller)}` });
 }
 
 function ask(entry: Entry, cell: Cell, api: Api) {

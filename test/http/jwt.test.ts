@@ -100,6 +100,16 @@ describe('a token', () => {
     expect(await whoIs(bearing(await issuer.token(user, { exp: 1e300 })))).toBe(user);
   });
 
+  test('that was good is over in its time, used all along or not', async () => {
+    const token = await issuer.token(user, { exp: now() - 26 });
+    expectOk(await bearing(token).get(SESSIONS));
+    const answer = await eventually(
+      () => bearing(token).get(SESSIONS),
+      ({ status }) => status !== 200,
+    );
+    expectRefused(answer, 401, 'token_expired');
+  });
+
   test.each(['none', 'None', 'NONE', 'nOnE'])('without a signature (alg %s) is refused', async (alg) => {
     const whole = new UnsecuredJWT({ iss: ISSUER, aud: AUDIENCE, sub: user, exp: now() + 60 }).encode();
     const [, payload] = whole.split('.');
