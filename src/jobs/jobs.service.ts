@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Caller } from '../common/caller.js';
-import { DomainError } from '../common/errors.js';
+import { DomainError, forbidden } from '../common/errors.js';
 import { isUuid } from '../common/ids.js';
 import type { JsonObject } from '../common/json.js';
 import type { Counted } from '../common/paging.js';
@@ -75,7 +75,7 @@ export class JobsService {
 
   /**
    * One that is queued is cancelled at once; one that runs when its handler comes to its next step.
-   * @throws DomainError `job_not_found`, `job_finished`
+   * @throws DomainError `job_not_found`, `forbidden` for a key without the scope of its kind, `job_finished`
    */
   cancel(id: string, caller: Caller, key: string | null): Promise<Answer<JobRow>> {
     return this.change('cancel', id, caller, key, async (job) => {
@@ -88,7 +88,7 @@ export class JobsService {
 
   /**
    * Lets one that failed or was cancelled go on from where it stood, with all its attempts before it.
-   * @throws DomainError `job_not_found`, `job_not_ended`; `job_exists` when another is at the same work
+   * @throws DomainError `job_not_found`, `forbidden` as for `cancel`, `job_not_ended`; `job_exists` when another is at the same work
    */
   retry(id: string, caller: Caller, key: string | null): Promise<Answer<JobRow>> {
     return this.change('retry', id, caller, key, async (job) => {
@@ -119,12 +119,19 @@ export class JobsService {
     work: (job: JobRow) => Promise<JobRow>,
   ): Promise<Answer<JobRow>> {
     const job = await this.get(id, caller);
+    this.checkScope(job, caller);
     const request = { key, caller, route: `POST /jobs/${job.job_id}/${verb}`, body: {} };
     return this.idempotency.once(
       request,
       async () => ({ status: 200, ids: [job.key], value: await work(job) }),
       () => this.get(id, caller),
     );
+  }
+
+  private checkScope({ kind }: JobRow, { scopes }: Caller): void {
+    const scope = this.kinds[kind]?.scope;
+    if (scope && !scopes.has(scope))
+      throw forbidden(`The key lacks the scope ${scope}, which a job of the kind ${kind} needs.`);
   }
 
   private told(job: JobRow): JobRow {

@@ -1,7 +1,11 @@
+import type { Scope } from '../common/caller.js';
+
 /** What a kind of job is. */
 export interface JobKindSpec {
   /** in a few words, for the operator */
   about: string;
+  /** what a service key needs, beside the scope of the route, to cancel one or to let it go on */
+  scope?: Scope;
   /** attempts that may fail before it is dead, 5 by default */
   attempts?: number;
 }
