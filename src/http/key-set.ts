@@ -78,7 +78,9 @@ export class KeySet {
       this.revision++;
       this.hasFailed = false;
       this.outage.end();
-    } catch (cause) {
+    } catch (error) {
+      // what fetch throws says nothing by itself
+      const cause = (error as Error).cause ?? error;
       this.hasFailed = true;
       this.outage.begin(cause);
       throw unavailable(cause);
