@@ -73,7 +73,10 @@ export class KeySet {
         redirect: 'error',
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
-      if (response.status !== 200) throw new Error(`the issuer answers ${response.status}`);
+      if (response.status !== 200) {
+        await response.body?.cancel();
+        throw new Error(`the issuer answers ${response.status}`);
+      }
       this.keys = createLocalJWKSet((await response.json()) as Parameters<typeof createLocalJWKSet>[0]);
       this.revision++;
       this.hasFailed = false;
