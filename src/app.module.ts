@@ -1,6 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { CollaborationModule } from './collaboration/collaboration.module.js';
 import { CollectionsModule } from './collections/collections.module.js';
 import { CONFIG, type Config } from './config/config.js';
 import { ContextModule } from './context/context.module.js';
@@ -56,6 +57,7 @@ export class AppModule {
         SessionsModule,
         MessagesModule,
         MemoryModule,
+        CollaborationModule,
         CollectionsModule,
         SearchModule,
         ContextModule,

@@ -11,6 +11,20 @@ export const roleIn = (session: string, user: string) => `
           where member.session_key = ${session}.key and member.user_id = ${user})
   end`;
 
+/**
+ * …for a statement that may wait for the session's row. It reads members as they were before the wait; `version` counts
+ * every change of them, and if it has risen meanwhile this is null: whoever finds no row looks again.
+ */
+export const roleHeld = (session: string, user: string) => `
+  case when ${isUnmoved(session, user)} then ${roleIn(session, user)} end`;
+
+/** SQL for: what `roleIn` says of a row that was waited for still holds. */
+export const isUnmoved = (session: string, user: string) => `
+  case
+    when ${user}::text is null or ${session}.user_id = ${user} then true
+    else ${session}.version = (select before.version from sessions before where before.key = ${session}.key)
+  end`;
+
 /** SQL for: the session was shared with this user. */
 export const sharedWith = (session: string, user: string) =>
   `exists (select from members member where member.session_key = ${session}.key and member.user_id = ${user})`;

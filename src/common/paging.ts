@@ -55,7 +55,7 @@ export const isPair = (key: unknown): key is [number, number] =>
   Array.isArray(key) && key.length === 2 && key.every((part) => Number.isSafeInteger(part) && part >= 0);
 
 /** @throws DomainError `invalid_cursor` when the id has passed to another, whose rows are numbered anew */
-export function checkOwner(after: Within | null, owner: number): void {
+export function checkOwner(after: readonly [owner: number, last: unknown] | null, owner: number): void {
   if (after && after[0] !== owner) throw badCursor('The cursor belongs to what had this id before.');
 }
 

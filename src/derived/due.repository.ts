@@ -97,8 +97,9 @@ const MOVE = statement(
   `update stream_positions set tx = $1, position = $2, as_of = now() where name = 'derived'`,
 );
 
-/** SQL for: a session was shown that others' history and memory are in already. */
-const beganWithHistory = `type in ('session.forked', 'session.merged', 'session.split', 'session.imported') and told ? 'up_to_seq'`;
+/** SQL for: all there is of a session is to be read: it was shown with others' history and memory in it, or it is somebody else's now. */
+const isWhole = `told ? 'up_to_seq'
+  and type in ('session.forked', 'session.merged', 'session.split', 'session.imported', 'session.transferred')`;
 
 /** Messages that were appended one after another are one range. */
 const NOTE = statement(
@@ -112,7 +113,7 @@ const NOTE = statement(
      select place, min((told ->> 'from_seq')::bigint), max((told ->> 'to_seq')::bigint), null::uuid
      from page where type = 'message.appended' group by place
      union all
-     select place, 1, (told ->> 'up_to_seq')::bigint, null from page where ${beganWithHistory}
+     select place, 1, (told ->> 'up_to_seq')::bigint, null from page where ${isWhole}
      union all
      select place, (told ->> 'seq')::bigint, (told ->> 'seq')::bigint, null from page where type = 'message.redacted'
      union all
@@ -120,7 +121,7 @@ const NOTE = statement(
      from page where type = 'memory.saved'
      union all
      select place, null, null, e.memory_id
-     from page join memory_entries e on e.space_key = place where ${beganWithHistory}
+     from page join memory_entries e on e.space_key = place where ${isWhole}
    )
    select count(*)::int as count, (array_agg(tx order by tx desc, position desc))[1] as tx,
      (array_agg(position order by tx desc, position desc))[1] as position

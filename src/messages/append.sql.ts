@@ -1,4 +1,4 @@
-import { roleIn } from '../access/access.sql.js';
+import { roleHeld, roleIn } from '../access/access.sql.js';
 import { statement } from '../database/statement.js';
 import { insertEvents, numberEvents } from '../events/events.sql.js';
 import { isOpen, isRecoverable, renewActivity, statusOf } from '../sessions/session.sql.js';
@@ -59,7 +59,7 @@ function append(parts: AppendParts) {
          and s.purged_at is null
          and s.busy_job is null
          and ${isOpen('s')}
-         and (${roleIn('s', '$2')}) = any($3::text[])
+         and (${roleHeld('s', '$2')}) = any($3::text[])
          and ($4::bigint is null or s.message_count = $4)
          ${calls(`and (json_array_length(${answered}) = 0 or (
            s.last_call_seq = (select snapshot.last_call_seq from sessions snapshot where snapshot.id = $1)

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { roleIn } from '../access/access.sql.js';
+import { roleHeld } from '../access/access.sql.js';
 import { PERMISSIONS } from '../access/roles.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
@@ -23,6 +23,6 @@ export class LivenessRepository {
 const BEAT = statement(
   'sessions.beat',
   `update sessions s set recoveries = 0, ${renewActivity('s')}
-   where s.id = $1 and s.purged_at is null and ${isOpen('s')} and (${roleIn('s', '$2')}) = any($3::text[])
+   where s.id = $1 and s.purged_at is null and ${isOpen('s')} and (${roleHeld('s', '$2')}) = any($3::text[])
    returning s.id, ${statusOf('s')} as status, s.busy_job, s.last_activity_at, s.expires_at`,
 );

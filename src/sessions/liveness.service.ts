@@ -25,7 +25,10 @@ export class LivenessService {
     const alive = await this.liveness.beat(id, caller.userId);
     if (alive) return alive;
     const row = verify(await this.sessions.find(id, caller.userId), 'work');
-    if (!recoversByItself(row) || !(await this.wake(id, caller))) throw sessionNotOpen(row.status);
+    // one that is open now was not then, or was shared meanwhile
+    const isOpen = row.status === 'active' || row.status === 'paused';
+    if (!isOpen && !(recoversByItself(row) && (await this.wake(id, caller))))
+      throw sessionNotOpen(row.status);
     return this.heartbeat(id, caller);
   }
 

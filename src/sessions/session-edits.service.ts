@@ -7,6 +7,7 @@ import { newId } from '../common/ids.js';
 import { type Allowed, checkVersion } from '../common/version.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Database } from '../database/database.js';
+import type { NewEvent } from '../events/events.sql.js';
 import { type Answer, type Effect, IdempotencyService } from '../idempotency/idempotency.service.js';
 import { CheckpointsRepository, type StoredCheckpoint } from './checkpoints.repository.js';
 import type { NewCheckpoint } from './checkpoints.schemas.js';
@@ -91,6 +92,20 @@ export class SessionEditsService {
     planCheckpoint(plan, settled, input);
     const { checkpoint_n } = await this.apply(settled, plan, caller);
     return (await this.checkpoints.findByKey(row.key, checkpoint_n))!;
+  }
+
+  /** Notes an edit of what hangs on a locked session, by what it is told as: the session's next version. */
+  async note(row: SessionRow, events: NewEvent[], caller: Caller): Promise<SessionRow> {
+    const settled = await this.settling.settle(row, caller.userId);
+    return this.sessions.save(settled, {}, {}, events, caller.userId);
+  }
+
+  /** Gives a locked session to another user; beside the change of the field, it is told as these events. */
+  async passOn(row: SessionRow, user_id: string, events: NewEvent[], caller: Caller): Promise<SessionRow> {
+    const settled = await this.settling.settle(row, caller.userId);
+    const plan: Plan = { session: {}, details: {}, updates: ['user_id'], status: settled.status };
+    const told = [...eventsOf(settled, plan), ...events];
+    return this.sessions.save(settled, { user_id }, { user_id }, told, caller.userId);
   }
 
   /** Makes an active or paused session active and renews its time, within a transaction that found it. */

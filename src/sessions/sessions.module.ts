@@ -68,6 +68,7 @@ import { UserSessionsController } from './user-sessions.controller.js';
   ],
   exports: [
     SessionsService,
+    SessionEditsService,
     BusySessionsService,
     HiddenSessionsService,
     SessionCopiesService,

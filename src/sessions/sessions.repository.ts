@@ -34,6 +34,9 @@ export type SessionChanges = Changes<
 >;
 export type DetailChanges = Changes<Omit<SessionDetails, 'key' | 'updated_at'>>;
 
+/** A row that may have been waited for; false: what the caller is to it was read before that. */
+export type LockedRow = SessionRow & { is_unmoved: boolean };
+
 /** The first messages of a session, and how many of them are redacted. */
 export interface UpTo {
   to_seq: number;
@@ -90,7 +93,8 @@ export class SessionsRepository {
 
   /** Reads both rows and holds them until the transaction ends. */
   async lock(id: string, user: string | null): Promise<SessionRow | null> {
-    const [row] = await this.database.query<SessionRow>(LOCK, [id, user]);
+    const [row] = await this.database.query<LockedRow>(LOCK, [id, user]);
+    if (row && !row.is_unmoved) return this.lock(id, user); // held now: nobody shares it meanwhile
     return row ?? null;
   }
 

@@ -1,4 +1,4 @@
-import { roleIn } from '../access/access.sql.js';
+import { isUnmoved, roleIn } from '../access/access.sql.js';
 import { statement } from '../database/statement.js';
 import { CURRENT_TX, insertEventList, numberEvents } from '../events/events.sql.js';
 import { type Clock, hasLapsed, statusOf } from './session.sql.js';
@@ -39,7 +39,7 @@ export const LOCK = statement(
   `with s as materialized (select * from sessions where id = $1 and purged_at is null for update),
    d as materialized (select * from session_details where key = (select key from s) for update),
    at as materialized (select clock_timestamp() as now from d)
-   select ${sessionColumns('$2', 'at.now')} from s join d on d.key = s.key cross join at`,
+   select ${sessionColumns('$2', 'at.now')}, ${isUnmoved('s', '$2')} as is_unmoved from s join d on d.key = s.key cross join at`,
 );
 
 export const INSERT = statement(

@@ -153,6 +153,31 @@ const MEMORY = (['User', 'Session'] as const).flatMap((whose) => {
   ];
 });
 
+/** Somebody else than the caller, who has this role in the session of a cell. */
+const member = (role: string, { session }: Cell) => `other-${role}-${session.replace('cell-', '')}`;
+const share = (what: string, least: Least, role: string, whom: (cell: Cell) => string) =>
+  entry('shareSession', what, least, { body: (cell) => ({ user_ids: [whom(cell)], role }) });
+
+const SHARING: Entry[] = [
+  share('with a new viewer', 'manager', 'viewer', () => 'somebody'),
+  share('with a new editor', 'manager', 'editor', () => 'somebody'),
+  share('with a new manager', 'owner', 'manager', () => 'somebody'),
+  share('viewer to editor', 'manager', 'editor', (cell) => member('viewer', cell)),
+  share('editor to viewer', 'manager', 'viewer', (cell) => member('editor', cell)),
+  share('editor to manager', 'owner', 'manager', (cell) => member('editor', cell)),
+  share('manager to viewer', 'owner', 'viewer', (cell) => member('manager', cell)),
+  share('a manager as he is', 'owner', 'manager', (cell) => member('manager', cell)),
+  ...(['viewer', 'editor', 'manager'] as const).flatMap((role) => [
+    entry('unshareSession', `a ${role}`, role === 'manager' ? 'owner' : 'manager', {
+      params: (cell) => ({ user_id: member(role, cell) }),
+    }),
+  ]),
+  entry('listCollaborators', '', 'viewer'),
+  entry('listCollaborators', 'of one archived', 'viewer', { state: 'archived' }),
+  entry('transferSession', '', 'owner', { body: () => ({ user_id: 'somebody' }) }),
+  entry('transferSession', 'to the owner himself', 'owner', { body: ({ owner }) => ({ user_id: owner }) }),
+];
+
 /** How each operation is validly asked, and the least that may. An operation with several entries has several rows. */
 export const tableFor = (known: (operation: string, field: string) => boolean): Entry[] => [
   entry('getHealth', '', 'anyone'),
@@ -274,6 +299,8 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('deletePoints', '', 'editor', { body: () => ({ ids: [7] }) }),
   entry('listCheckpoints', '', 'viewer'),
   entry('getCheckpoint', '', 'viewer', { params: () => ({ n: '1' }) }),
+
+  ...SHARING,
 
   entry('restoreSession', 'archived', 'manager', { state: 'archived' }),
   entry('restoreSession', 'deleted', 'owner', { state: 'deleted' }),

@@ -179,6 +179,9 @@ function expectation({ least }: Entry, path: string, column: Column): 'allowed' 
 
 let cells = 0;
 
+const ROLES = ['viewer', 'editor', 'manager'];
+const isOfTwo = ({ operation }: Entry) => ['compareSessions', 'mergeSessions'].includes(operation);
+
 /** A session of its own for a cell, shared with one of each role, in the state that the entry asks for. */
 async function arrange(entry: Entry, column: Column): Promise<Cell> {
   cells++;
@@ -199,8 +202,14 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
     }),
   );
   await ok(key.post(`${at}/messages`, { message_id: cell.message, role: 'user', content: 'Hello' }));
-  if (['compareSessions', 'mergeSessions'].includes(entry.operation)) {
+  if (isOfTwo(entry)) {
     await ok(key.post('/api/v1/sessions', { session_id: `${cell.session}-twin`, user_id: owner }));
+  }
+  for (const id of [cell.session, ...(isOfTwo(entry) ? [`${cell.session}-twin`] : [])]) {
+    for (const role of ROLES) {
+      const user_ids = [`${role}-${cells}`, `other-${role}-${cells}`];
+      await ok(key.post(`/api/v1/sessions/${id}/share`, { user_ids, role }));
+    }
   }
   if (entry.operation.includes('Memory')) {
     for (const place of [at, `/api/v1/users/${owner}`]) await ok(key.put(`${place}/memory/k`, { value: 1 }));
@@ -212,13 +221,6 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
   if (entry.state === 'deleted') await ok(key.delete(at));
   else if (entry.state && entry.state !== 'active') await ok(key.patch(at, { status: entry.state }));
   if (entry.operation.endsWith('Job')) await insertJob(service.database, cell.job, owner, entry.jobState);
-  await service.database.pool.query(
-    `insert into members (session_key, user_id, role, added_by, added_at)
-     select key, role || '-' || $2, role, user_id, now()
-     from sessions, unnest(array['viewer', 'editor', 'manager']) as role
-     where id in ($1, $1 || '-twin')`,
-    [cell.session, cells],
-  );
   return cell;
 }
 

@@ -36,6 +36,7 @@ async function full(fields: object = {}): Promise<string> {
   await say(api, id, said('user', 'x', { message_id: 'm' }));
   await remember(api, id, 'k', 1);
   await put(api, id, point(1, [1, 2]));
+  expectOk(await api.post(at(id, '/share'), { user_ids: ['member'], role: 'viewer' }));
   return id;
 }
 
@@ -120,6 +121,11 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, says: str
   ['completeSession', (id) => api.post(at(id, '/complete')), BUSY],
   ['crashSession', (id) => api.post(at(id, '/crash')), BUSY],
   ['recoverSession', (id) => api.post(at(id, '/recover')), BUSY],
+  ['shareSession', (id) => api.post(at(id, '/share'), { user_ids: ['bob'], role: 'viewer' }), BUSY],
+  ['shareSession', (id) => api.post(at(id, '/share'), { user_ids: ['member'], role: 'editor' }), BUSY],
+  ['unshareSession', (id) => api.delete(at(id, '/share/member')), BUSY],
+  ['unshareSession', (id) => app.api.as('member').delete(at(id, '/share/member')), BUSY],
+  ['transferSession', (id) => api.post(at(id, '/transfer'), { user_id: 'bob' }), BUSY],
   ['deleteSession', (id) => api.delete(at(id)), BUSY],
   ['deleteSession', (id) => api.delete(at(id, '?permanent=true')), BUSY],
   ['splitSession', (id) => api.post(at(id, '/split'), PART), BUSY],

@@ -122,7 +122,7 @@ test('what the caller may not see does not exist for him', async () => {
   const other = (await ask(api, [mine, 'never-made'])).body;
   const { request_id: _, ...shown } = (await ask(api, [mine, theirs])).body;
   expect({ ...shown, instance: '' }).toEqual({ ...other, request_id: undefined, instance: '' });
-  await share(app.database, theirs, user, 'viewer');
+  await share(app, theirs, user, 'viewer');
   expect((await compare(api, [mine, theirs])).sessions).toHaveLength(2);
 });
 

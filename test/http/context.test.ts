@@ -268,7 +268,7 @@ describe('hierarchical', () => {
     await save(`/api/v1/users/${user}/memory/mine`, { value: 1 });
     await derive();
     const name = fresh('friend');
-    await share(app.database, id, name, 'viewer');
+    await share(app, id, name, 'viewer');
     const asked = { max_tokens: 4, strategy: 'hierarchical', query: 'treasure', query_scope: 'user' };
     const theirs = await ask(id, { ...asked, max_tokens: 1000 }, app.api.as(name));
     expect([theirs.memory, theirs.passages]).toEqual([[], []]);

@@ -453,7 +453,7 @@ describe('the caller', () => {
 
   it('is told that he may not before what is wrong with his input', async () => {
     const { session_id: id } = await create(api);
-    await share(app.database, id, 'viewer', 'viewer');
+    await share(app, id, 'viewer', 'viewer');
     const wrong = { role: 'nobody', unheard_of: 1 };
     for (const [caller, status] of [
       [app.api, 401],

@@ -406,15 +406,14 @@ describe('the events of a session', () => {
   });
 
   it('are read by everybody who may read the session, and by nobody else', async () => {
-    const expected = await eventsOf(api, id);
     for (const role of ['viewer', 'editor', 'manager']) {
       const member = fresh(role);
-      await share(app.database, id, member, role);
-      expect(await eventsOf(app.api.as(member), id)).toEqual(expected);
-      await app.database.pool.query('delete from members where user_id = $1', [member]);
+      await share(app, id, member, role);
+      expect(await eventsOf(app.api.as(member), id)).toEqual(await eventsOf(api, id));
+      await api.delete(at(id, `/share/${member}`));
       expectRefused(await app.api.as(member).get(at(id, '/events')), 404, 'session_not_found');
     }
-    expect(await eventsOf(service, id)).toEqual(expected);
+    expect(await eventsOf(service, id)).toEqual(await eventsOf(api, id));
     expectRefused(await app.api.as(fresh()).get(at(id, '/events')), 404, 'session_not_found');
     expectRefused(await api.get(at('no-such-session', '/events')), 404, 'session_not_found');
   });
@@ -600,11 +599,11 @@ describe('the events of all sessions', () => {
     const other = fresh();
     const theirs = (await create(app.api.as(other))).session_id;
     const shared = (await create(app.api.as(other))).session_id;
-    await share(app.database, shared, user, 'viewer');
+    await share(app, shared, user, 'viewer');
     const seen = await whenCount(api, 2);
     expect(new Set(seen.map((e) => e.aggregate_id))).toEqual(new Set([id, shared]));
     const [{ position }] = [expectOk(await api.get(EVENTS))];
-    await app.database.pool.query('delete from members where user_id = $1', [user]);
+    await app.api.as(other).delete(at(shared, `/share/${user}`));
     expect(new Set((await allEvents(api)).map((e) => e.aggregate_id))).toEqual(new Set([id]));
     await append(app.api.as(other), shared, say());
     await append(api, id, { role: 'assistant', content: 'x' });
@@ -632,9 +631,9 @@ describe('the events of all sessions', () => {
   it('hold nothing of what is gone for good, but for services that it is gone', async () => {
     await append(api, id, say());
     await append(api, id, say());
-    const { seq } = (await eventsOf(api, id)).at(-1);
     const member = fresh();
-    await share(app.database, id, member, 'manager');
+    await share(app, id, member, 'manager');
+    const { seq } = (await eventsOf(api, id)).at(-1);
     await api.delete(at(id, '?permanent=true'));
     const made = (await create(api)).session_id;
     const ofIt = async () => (await allEvents(service)).filter((e) => e.aggregate_id === id);

@@ -185,7 +185,7 @@ describe('what goes along', () => {
       ...{ runtime_backend: 'local', runtime_metadata: { pod: 1 }, checkpoint: { s: 1 } },
       conversation_data: { x: 1 },
     });
-    await share(app.database, session_id, fresh('friend'), 'viewer');
+    await share(app, session_id, fresh('friend'), 'viewer');
     const copy = await fork(api, session_id);
     expect(copy).toMatchObject({
       ...ABOUT,
@@ -216,7 +216,7 @@ describe('what goes along', () => {
       [id],
     );
     const viewer = fresh('viewer');
-    await share(app.database, id, viewer, 'viewer');
+    await share(app, id, viewer, 'viewer');
     const his = app.api.as(viewer);
     const { session_id } = await fork(his, id);
     const [source, keyless] = expectOk(await api.get(place(id))).entries;
@@ -332,7 +332,7 @@ describe('whose it is', () => {
   it('a viewer’s own', async () => {
     const id = await conversation(api);
     const viewer = fresh('viewer');
-    await share(app.database, id, viewer, 'viewer');
+    await share(app, id, viewer, 'viewer');
     const his = app.api.as(viewer);
     const { session_id, user_id } = await fork(his, id);
     expect(user_id).toBe(viewer);

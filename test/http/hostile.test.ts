@@ -601,10 +601,8 @@ async function seed(): Promise<void> {
   for (const session_id of ['victim-1', 'victim-2'])
     await makeSession({ session_id, ...secrets }, `Hello ${CANARY}`);
   await makeSession({ session_id: 'viewed', user_id: 'friend', title: 'Shared' }, 'Hello');
-  await service.database.pool.query(
-    `insert into members (session_key, user_id, role, added_by, added_at)
-     select key, 'mallory', 'viewer', 'friend', now() from sessions where id = 'viewed'`,
-  );
+  const shared = { user_ids: ['mallory'], role: 'viewer' };
+  expect((await service.api.as('friend').post('/api/v1/sessions/viewed/share', shared)).status).toBe(200);
   const marks = { percent: '%', underscore: '_', backslash: '\\', quote: "'" };
   for (const [name, mark] of Object.entries(marks)) {
     const named = { client_id: mark, agent_id: mark, session_type: mark };

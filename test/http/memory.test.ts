@@ -480,7 +480,7 @@ describe('the memory of a user', () => {
     for (const { session_id } of mine) await api.put(at(session_id, '/memory/k'), { value: 1 });
     await api.delete(at(mine[2]!.session_id));
     const { session_id: theirs } = await create(app.api.as(fresh('other')));
-    await share(app.database, theirs, user, 'editor');
+    await share(app, theirs, user, 'editor');
     await api.put(at(theirs, '/memory/k'), { value: 1 });
     expect(expectOk(await api.delete(ofUser(user, '?include_sessions=true')))).toEqual({ deleted: 4 });
     expect(expectOk(await api.get(at(mine[0]!.session_id, '/memory'))).entries).toEqual([]);
@@ -494,7 +494,7 @@ describe('the memory of a session', () => {
     await api.put(at(session_id, '/memory/k'), { value: 1 });
     for (const role of ['viewer', 'editor', 'manager']) {
       const member = fresh(role);
-      await share(app.database, session_id, member, role);
+      await share(app, session_id, member, role);
       const theirs = app.api.as(member);
       expect(expectOk(await theirs.get(at(session_id, '/memory'))).entries).toHaveLength(1);
       const write = await theirs.put(at(session_id, '/memory/k'), { value: role });
@@ -509,7 +509,7 @@ describe('the memory of a session', () => {
   it('shows with include=user what is the caller’s own too, the session’s first', async () => {
     const { session_id } = await create(api);
     const editor = fresh('editor');
-    await share(app.database, session_id, editor, 'editor');
+    await share(app, session_id, editor, 'editor');
     await api.put(ofUser(user, '/both'), { value: 'of the user' });
     await api.put(ofUser(user, '/his'), { value: 'of the user' });
     await app.api.as(editor).put(ofUser(editor, '/his'), { value: 'of the editor' });

@@ -215,7 +215,7 @@ describe('before a worker has it', () => {
     const by = idle.api.as(user);
     const theirs = await session(owner);
     await say(owner, theirs, said('user', 'secret'));
-    await share(idle.database, theirs, user, 'viewer');
+    await share(idle, theirs, user, 'viewer');
     const mine = await session(by);
     const body = { session_ids: [mine, theirs], archive_sources: false };
     const { job_id } = expectOk(await by.post('/api/v1/sessions/merge', body), 202);

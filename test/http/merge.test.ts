@@ -101,7 +101,7 @@ test('sources that are not archived stay as they are; to read them is enough', a
   const other = app.api.as(fresh());
   const [a, b] = [await session(), await session({}, other)];
   await append(other, b, { messages: [said('user', 'theirs')] });
-  await share(app.database, b, user, 'viewer');
+  await share(app, b, user, 'viewer');
   expectRefused(await merge(api, { session_ids: [a, b] }), 403, 'forbidden');
   const before = await read(other, b);
   const { session_id } = await merged(api, { session_ids: [a, b], archive_sources: false });
@@ -114,9 +114,9 @@ test('sources that are not archived stay as they are; to read them is enough', a
 test('collaborators are united; who has several roles gets the least', async () => {
   const [a, b] = [await session(), await session()];
   const [one, both] = [fresh(), fresh()];
-  await share(app.database, a, one, 'editor');
-  await share(app.database, a, both, 'manager');
-  await share(app.database, b, both, 'viewer');
+  await share(app, a, one, 'editor');
+  await share(app, a, both, 'manager');
+  await share(app, b, both, 'viewer');
   const { session_id } = await merged(api, { session_ids: [a, b] });
   const { rows } = await app.database.pool.query(
     `select m.user_id, m.role from members m join sessions s on s.key = m.session_key where s.id = $1 order by 1`,

@@ -331,7 +331,7 @@ describe('what a message may be', () => {
 describe('whose message it is', () => {
   it('is the caller’s, or the one a service names, or the owner’s', async () => {
     const editor = fresh('editor');
-    await share(app.database, id, editor, 'editor');
+    await share(app, id, editor, 'editor');
     const asEditor = app.api.as(editor);
     expect((await append(api, id, say('x', { user_id: user }))).user_id).toBe(user);
     expect((await append(asEditor, id, say('x'))).user_id).toBe(editor);
@@ -351,7 +351,7 @@ describe('whose message it is', () => {
 
   it('may not be written by a viewer, nor a stranger', async () => {
     const viewer = fresh('viewer');
-    await share(app.database, id, viewer, 'viewer');
+    await share(app, id, viewer, 'viewer');
     for (const body of [say('x'), batch('x'), { role: 'wrong' }, say('x'.repeat(1024 * 1024 + 1))]) {
       expectRefused(await post(body, {}, app.api.as(viewer)), 403, 'forbidden');
       expectRefused(await post(body, {}, app.api.as(fresh())), 404, 'session_not_found');
@@ -536,7 +536,7 @@ describe('Idempotency-Key', () => {
 
   it('belongs to its caller and its session', async () => {
     const editor = fresh('editor');
-    await share(app.database, id, editor, 'editor');
+    await share(app, id, editor, 'editor');
     const other = (await create(api)).session_id;
     const first = expectOk(await post(say('x'), key), 201);
     const byEditor = expectOk(await post(say('y'), key, app.api.as(editor)), 201);
@@ -603,12 +603,12 @@ describe('a replay', () => {
 
     it('loses to access', async () => {
       const editor = fresh('editor');
-      await share(app.database, id, editor, 'editor');
+      await share(app, id, editor, 'editor');
       const asEditor = app.api.as(editor);
       expectOk(await post(say('x', extra), headers, asEditor), 201);
-      await app.database.pool.query(`update members set role = 'viewer' where user_id = $1`, [editor]);
+      await share(app, id, editor, 'viewer');
       expectRefused(await post(say('x', extra), headers, asEditor), 403, 'forbidden');
-      await app.database.pool.query('delete from members where user_id = $1', [editor]);
+      await api.delete(at(id, `/share/${editor}`));
       expectRefused(await post(say('x', extra), headers, asEditor), 404, 'session_not_found');
     });
 

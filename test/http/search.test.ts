@@ -282,7 +282,7 @@ describe('who finds it', () => {
     const word = fresh('word').replace('-', '');
     const id = await session(word);
     const [friend, stranger] = [fresh('friend'), fresh('stranger')];
-    await share(app.database, id, friend, 'viewer');
+    await share(app, id, friend, 'viewer');
     const finders = {
       owner: api,
       friend: app.api.as(friend),
@@ -301,7 +301,7 @@ describe('who finds it', () => {
     const shared = await session('shared words');
     await session('hidden treasure');
     const friend = fresh('friend');
-    await share(app.database, shared, friend, 'editor');
+    await share(app, shared, friend, 'editor');
     expect(await seqs('words', app.api.as(friend))).toEqual([1]);
     for (const query of ['treasure', 'treasrue', 'treas'])
       expect(await find(query, app.api.as(friend))).toEqual([]);
@@ -313,7 +313,7 @@ describe('who finds it', () => {
     const mine = await session(word);
     const theirs = (await create(app.api.as(owner))).session_id;
     const shared = (await create(app.api.as(owner))).session_id;
-    await share(app.database, shared, user, 'viewer');
+    await share(app, shared, user, 'viewer');
     await app.database.pool.query(
       `with m as (
          insert into messages (session_key, seq, message_id, role, content, message_type, metadata, bytes, created_at)
@@ -447,7 +447,7 @@ describe('memory', () => {
     expect(await look(word, friend)).toEqual([]);
     expectRefused(await friend.post(MEMORY, { query: word, session_id }), 404, 'session_not_found');
     expectRefused(await friend.post(MEMORY, { query: word, user_id: user }), 403, 'forbidden');
-    await share(app.database, session_id, name, 'viewer');
+    await share(app, session_id, name, 'viewer');
     expect(await keys(word, friend)).toEqual(['shared']);
     expect(await keys({ query: word, session_id, include_user: true }, friend)).toEqual(['shared']);
   });

@@ -119,7 +119,7 @@ describe('a search', () => {
     const [shared, hidden] = [await create(other), await create(other)];
     await append(other, shared.session_id, said('shared automobile'));
     await append(other, hidden.session_id, said('hidden automobile'));
-    await share(app.database, shared.session_id, user, 'viewer');
+    await share(app, shared.session_id, user, 'viewer');
     await embedAll();
     const all = contents(await search({ query: 'car', mode: 'semantic' }));
     expect(all.sort()).toEqual(['my automobile', 'shared automobile']);

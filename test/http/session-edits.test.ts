@@ -271,7 +271,7 @@ describe.each(['PUT', 'PATCH'])('%s of a session', (method) => {
     };
     for (const [role, cases] of Object.entries(allowed)) {
       const member = fresh(role);
-      await share(app.database, session_id, member, role);
+      await share(app, session_id, member, role);
       for (const [body, status] of cases) {
         const answer = await app.api.as(member).call(method, at(session_id), { body });
         expect([role, body, answer.status]).toEqual([role, body, status]);

@@ -248,12 +248,12 @@ describe('a transition with Idempotency-Key', () => {
   it('checks access before the replay', async () => {
     const { session_id } = await create(api);
     const editor = fresh('editor');
-    await share(app.database, session_id, editor, 'editor');
+    await share(app, session_id, editor, 'editor');
     const asEditor = app.api.as(editor);
     expectOk(await asEditor.post(at(session_id, '/pause'), undefined, key));
-    await app.database.pool.query(`update members set role = 'viewer' where user_id = $1`, [editor]);
+    await share(app, session_id, editor, 'viewer');
     expectRefused(await asEditor.post(at(session_id, '/pause'), undefined, key), 403, 'forbidden');
-    await app.database.pool.query(`delete from members where user_id = $1`, [editor]);
+    await api.delete(at(session_id, `/share/${editor}`));
     expectRefused(await asEditor.post(at(session_id, '/pause'), undefined, key), 404, 'session_not_found');
   });
 
@@ -382,7 +382,7 @@ describe('going on with the most recent session', () => {
     const expired = await create(api, { timeout_minutes: 1 });
     await runOut(app.database, expired.session_id);
     const others = await create(app.api.as(fresh()));
-    await share(app.database, others.session_id, user, 'manager');
+    await share(app, others.session_id, user, 'manager');
     expectRefused(await api.post(RESUME, {}), 404, 'session_not_found');
   });
 

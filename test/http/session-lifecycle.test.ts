@@ -221,7 +221,7 @@ describe('DELETE', () => {
     const session_id = fresh('free-again');
     await create(api, { session_id, title: 'old', metadata: { old: true } });
     await append(api, session_id, { role: 'user', content: 'old', message_id: 'm' });
-    await share(app.database, session_id, 'old-friend', 'manager');
+    await share(app, session_id, 'old-friend', 'manager');
     await api.delete(at(session_id, '?permanent=true'));
     const stranger = app.api.as(fresh());
     const made = await create(stranger, { session_id });
@@ -253,7 +253,7 @@ describe('roles', () => {
     const { work, manage, own } = matrix[role]!;
     const { session_id } = await create(api);
     const name = fresh(role);
-    await share(app.database, session_id, name, role);
+    await share(app, session_id, name, role);
     const asMember = app.api.as(name);
     for (const verb of VERBS) expect((await asMember.post(at(session_id, `/${verb}`))).status).toBe(work);
     expect((await asMember.post(at(session_id, '/archive'))).status).toBe(manage);

@@ -619,7 +619,7 @@ describe('whose sessions', () => {
       shared = {};
       for (const role of ['viewer', 'editor', 'manager']) {
         const { session_id } = await create(app.api.as(fresh('lender')), { title: role, tags: [role] });
-        await share(app.database, session_id, me, role);
+        await share(app, session_id, me, role);
         shared[role] = session_id;
       }
       await create(app.api.as(me), { title: 'own' });
@@ -662,7 +662,7 @@ describe('whose sessions', () => {
       const lender = app.api.as(fresh('lender'));
       const { session_id } = await create(lender, { tags: ['gone'] });
       const borrower = fresh('collaborator');
-      await share(app.database, session_id, borrower, 'viewer');
+      await share(app, session_id, borrower, 'viewer');
       await lender.delete(at(session_id));
       const list = `${SESSIONS}?shared_with_me=true`;
       expect(expectOk(await app.api.as(borrower).get(list)).sessions).toEqual([]);

@@ -391,7 +391,7 @@ describe('an id that is taken', () => {
   it('is not a collaborator’s to return', async () => {
     const { session_id } = await create(api, { session_id: fresh('taken') });
     const editor = fresh('editor');
-    await share(app.database, session_id, editor, 'editor');
+    await share(app, session_id, editor, 'editor');
     const answer = await app.api.as(editor).post(SESSIONS, { session_id, if_exists: 'return' });
     expectRefused(answer, 409, 'session_id_taken');
   });
@@ -485,7 +485,9 @@ describe.each([
     const stranger = app.api.as(fresh());
     expectRefused(await stranger.post(SESSIONS, { session_id }), 409, 'session_id_taken');
     const manager = fresh();
-    await share(app.database, session_id, manager, 'manager');
+    await api.post(at(session_id, '/restore'));
+    await share(app, session_id, manager, 'manager');
+    await end(session_id);
     expectRefused(await app.api.as(manager).post(SESSIONS, { session_id }), 409, 'session_id_taken');
     expect(expectOk(await api.post(at(session_id, '/restore')))).toMatchObject({ title: 'old' });
   });
@@ -510,11 +512,11 @@ describe('reading a session', () => {
   });
 
   it('answers the same to everybody who may see it', async () => {
-    const session = await create(api, { tags: ['x'] });
+    const { session_id } = await create(api, { tags: ['x'] });
     for (const role of ['viewer', 'editor', 'manager']) {
       const member = fresh(role);
-      await share(app.database, session.session_id, member, role);
-      expect(await read(app.api.as(member), session.session_id)).toEqual(session);
+      await share(app, session_id, member, role);
+      expect(await read(app.api.as(member), session_id)).toEqual(await read(api, session_id));
     }
   });
 

@@ -147,7 +147,7 @@ describe('what comes of it', () => {
     const id = await session(api);
     await say(api, id, ...numbered(1));
     const manager = fresh();
-    await share(app.database, id, manager, 'manager');
+    await share(app, id, manager, 'manager');
     const parts = [{ title: 'P', from_seq: 1 }];
     const { sessions } = resultOf(await split(app.api.as(manager), id, { parts }));
     expect((await read(api, sessions[0].session_id)).user_id).toBe(user);
@@ -338,13 +338,13 @@ describe('is refused, without a job or a session', () => {
       [null, 404, 'session_not_found'],
     ] as const) {
       const other = fresh();
-      if (role) await share(app.database, id, other, role);
+      if (role) await share(app, id, other, role);
       for (const parts of [[part(1, 1)], [part(100)], [part(1, 1, [77])], [part(2, 3)], [part()]])
         expectRefused(await split(app.api.as(other), id, { parts }), status, code);
       expectRefused(await split(app.api.as(other), id, { parts: 'x' }), status, code);
     }
     const manager = fresh();
-    await share(app.database, id, manager, 'manager');
+    await share(app, id, manager, 'manager');
     resultOf(await split(app.api.as(manager), id, { parts: [part(1, 1, [1])] }));
   });
 

@@ -74,7 +74,7 @@ describe('statistics of a user', () => {
     }
     const other = app.api.as(fresh());
     const { session_id: shared } = await create(other);
-    await share(app.database, shared, user, 'manager');
+    await share(app, shared, user, 'manager');
     const expected = {
       total_sessions: 7,
       active_sessions: 2,

@@ -1,6 +1,6 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Answer, Api } from '../setup/api.js';
-import type { TestApp } from '../setup/app.js';
+import { SERVICE_KEY, type TestApp } from '../setup/app.js';
 import type { TestDatabase } from '../setup/database.js';
 import { eventually } from '../setup/eventually.js';
 
@@ -118,12 +118,9 @@ export async function silence(database: TestDatabase, id: string, seconds: numbe
   expect(rowCount).toBe(1);
 }
 
-/** Makes somebody a collaborator, before there are routes for it. */
-export async function share(database: TestDatabase, id: string, user: string, role: string): Promise<void> {
-  await database.pool.query(
-    `insert into members (session_key, user_id, role, added_at) select key, $2, $3, now() from sessions where id = $1`,
-    [id, user, role],
-  );
+/** Makes somebody a collaborator; the owner is not asked. */
+export async function share({ api }: TestApp, id: string, user: string, role: string): Promise<void> {
+  expectOk(await api.service(SERVICE_KEY).post(at(id, '/share'), { user_ids: [user], role }));
 }
 
 /** So many calls at the same moment. */

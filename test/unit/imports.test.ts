@@ -12,7 +12,7 @@ const FLOORS = [
   ['context'],
   ['collections', 'feed', 'search', 'stats'],
   ['derived'],
-  ['messages', 'memory'],
+  ['messages', 'memory', 'collaboration'],
   ['sessions'],
   ['access'],
   ['jobs'],
