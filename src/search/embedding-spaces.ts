@@ -6,7 +6,7 @@ import { Sweeps } from '../jobs/sweeps.js';
 import { Embedder } from '../models/embedder.js';
 import { InstallationId } from '../vectors/installation.js';
 import { DERIVED_STORE, type Space, type VectorStore } from '../vectors/vector-store.js';
-import { EmbeddingsRepository } from './embeddings.repository.js';
+import { type Answered, EmbeddingsRepository, type Wanted } from './embeddings.repository.js';
 
 /** When spaces of other models are looked for, and names that are looked up at once. */
 const [HOURLY, NAMES] = ['27 * * * *', 500];
@@ -35,6 +35,12 @@ export class EmbeddingSpaces implements OnModuleInit {
   async of(owner: string, size: number): Promise<Space> {
     this.size = size;
     return spaceNamed(`${await this.ownPrefix()}${size}_${owner}`);
+  }
+
+  /** A part with its vector, and where that belongs. */
+  async answered(part: Wanted, vector: number[]): Promise<Answered> {
+    const hex = Buffer.from(Float32Array.from(vector).buffer).toString('hex');
+    return { ...part, hex, space: (await this.of(part.owner, vector.length)).name };
   }
 
   /** What the model of this process uses is left alone, so that as long as the model stays there is nothing to look up. */
@@ -73,11 +79,15 @@ export class EmbeddingSpaces implements OnModuleInit {
     return `${await this.installation.get()}e_`;
   }
 
-  private async ownPrefix(): Promise<string> {
+  /** …of those of the model of this process. */
+  async ownPrefix(): Promise<string> {
     const model = createHash('sha256').update(this.embedder.model).digest('hex').slice(0, 8);
     return `${await this.prefix()}${model}-`;
   }
 }
+
+/** Whose texts a space holds. */
+export const ownerIn = (name: string): string => name.slice(name.lastIndexOf('_') + 1);
 
 /** A space by its name, which tells the size of its vectors. */
 export const spaceNamed = (name: string): Space => ({

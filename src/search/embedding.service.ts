@@ -2,7 +2,6 @@ import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { DomainError, isUnavailable } from '../common/errors.js';
-import { derivedId } from '../common/ids.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { LOG } from '../http/log.js';
 import { Sweeps } from '../jobs/sweeps.js';
@@ -11,8 +10,10 @@ import { History } from '../messages/history.js';
 import { Embedder } from '../models/embedder.js';
 import { isNoSpace } from '../vectors/errors.js';
 import { DERIVED_STORE, type Point, type Space, type VectorStore } from '../vectors/vector-store.js';
+import { bySpace, idOf, pointOf } from './embedding-points.js';
 import { EmbeddingSpaces, spaceNamed } from './embedding-spaces.js';
 import { EmbeddingsRepository, type Taken, type Wanted } from './embeddings.repository.js';
+import { MovedEmbeddings } from './moved-embeddings.js';
 import { textOfEntry, textOfMessage } from './source-text.js';
 import { partsOf } from './words.js';
 
@@ -36,6 +37,7 @@ export class EmbeddingService implements OnModuleInit {
     private readonly facts: Facts,
     private readonly sweeps: Sweeps,
     private readonly spaces: EmbeddingSpaces,
+    private readonly moved: MovedEmbeddings,
     @Inject(DERIVED_STORE) private readonly store: VectorStore,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Logger,
@@ -62,7 +64,7 @@ export class EmbeddingService implements OnModuleInit {
     await this.embeddings.wait(taken.filter(({ is_deleted }) => is_deleted));
     const rows = taken.filter(({ is_deleted }) => !is_deleted);
     try {
-      const texts = await this.textsOf(rows);
+      const texts = await this.textsOf(await this.moved.takeOver(rows));
       await this.ask(texts);
       if (texts.length > 0) await this.embeddings.release(rows); // what did not fit into one look
     } catch (error) {
@@ -92,11 +94,7 @@ export class EmbeddingService implements OnModuleInit {
   }
 
   private async keep(rows: Wanted[], vectors: number[][]): Promise<void> {
-    const answers = rows.map(async (row, index) => ({
-      ...row,
-      hex: Buffer.from(Float32Array.from(vectors[index]!).buffer).toString('hex'),
-      space: (await this.spaces.of(row.owner, vectors[index]!.length)).name,
-    }));
+    const answers = rows.map((row, index) => this.spaces.answered(row, vectors[index]!));
     await this.embeddings.answered(await Promise.all(answers));
   }
 
@@ -159,6 +157,7 @@ export class EmbeddingService implements OnModuleInit {
       await this.embeddings.release(rows);
       throw error;
     }
+    await this.moved.leave(space, rows);
     const unwanted = await this.embeddings.stored(rows);
     if (unwanted.length > 0) await this.store.delete(space, { ids: unwanted.map(idOf) });
   }
@@ -207,25 +206,8 @@ async function partOf(text: string, part: number): Promise<string | null> {
   return null;
 }
 
-function bySpace(rows: Taken[], namesOf: (row: Taken) => string[]): Map<string, Taken[]> {
-  const spaces = new Map<string, Taken[]>();
-  for (const row of rows) {
-    for (const name of namesOf(row)) spaces.set(name, [...(spaces.get(name) ?? []), row]);
-  }
-  return spaces;
-}
-
 const isFinal = (error: unknown) =>
   error instanceof DomainError && (error.kind === 'too-large' || error.kind === 'invalid');
-
-/** The same part has the same point whatever its version: a newer one takes its place. */
-const idOf = ({ kind, place_key, item, part }: Wanted) => derivedId('text', kind, place_key, item, part);
-
-const pointOf = (row: Taken): Point => ({
-  id: idOf(row),
-  vectors: { '': [...new Float32Array(new Uint8Array(row.vector!).buffer)] },
-  payload: { kind: row.kind, place: row.place_key, item: row.item, part: row.part, version: row.version },
-});
 
 /** Nothing is left to remove. */
 function unlessGone(error: unknown): void {

@@ -10,6 +10,9 @@ export type Wanted = Pick<TextVector, 'kind' | 'place_key' | 'item' | 'part' | '
 /** …and what a process that has taken it knows of it. */
 export type Taken = Wanted & Pick<TextVector, 'state' | 'vector' | 'spaces'> & { is_deleted: boolean };
 
+/** …with its vector, and the space it belongs in. */
+export type Answered = Wanted & { hex: string; space: string };
+
 /** A message or an entry whose parts are told anew. */
 export type Item = Pick<TextVector, 'kind' | 'place_key' | 'item'>;
 
@@ -48,8 +51,13 @@ export class EmbeddingsRepository {
   }
 
   /** Keeps answers until the store has them. */
-  async answered(rows: (Wanted & { hex: string; space: string })[]): Promise<void> {
+  async answered(rows: Answered[]): Promise<void> {
     await this.database.query(ANSWERED, [JSON.stringify(rows)]);
+  }
+
+  /** Notes that the store has nothing of them in these spaces any more. */
+  async left(rows: Wanted[], spaces: string[]): Promise<void> {
+    await this.database.query(LEFT, [keysOf(rows), spaces]);
   }
 
   async refused(rows: Wanted[]): Promise<void> {
@@ -94,21 +102,12 @@ export class EmbeddingsRepository {
 }
 
 /** The vectors themselves stay here. */
-const keysOf = (rows: Wanted[]): string =>
-  JSON.stringify(
-    rows.map(({ kind, place_key, item, part, owner, version }) => ({
-      kind,
-      place_key,
-      item,
-      part,
-      owner,
-      version,
-    })),
-  );
+const keysOf = (rows: Wanted[]): string => JSON.stringify(rows, KEYS);
+const KEYS = ['kind', 'place_key', 'item', 'part', 'owner', 'version'];
 
 const PARTS = `json_to_recordset($1::json) as p(kind text, place_key bigint, item bigint, part int, owner bigint, version bigint)`;
 const IS_PART = 'v.place_key = p.place_key and v.item = p.item and v.kind = p.kind and v.part = p.part';
-const IS_SAME = "v.version = p.version and v.state = 'due'";
+const IS_SAME = "v.version = p.version and v.owner = p.owner and v.state = 'due'";
 const COLUMNS = 'v.kind, v.place_key, v.item, v.part, v.owner::text, v.version';
 
 /** SQL for: its session is deleted, or its time has run out. A user's memory has no session. */
@@ -180,7 +179,7 @@ const ANSWERED = statement(
      vector = case when ${IS_SAME} then decode(p.hex, 'hex') end,
      spaces = case when ${IS_SAME} then array_remove(v.spaces, p.space) || p.space else v.spaces end
    from json_to_recordset($1::json)
-     as p(kind text, place_key bigint, item bigint, part int, version bigint, hex text, space text)
+     as p(kind text, place_key bigint, item bigint, part int, owner bigint, version bigint, hex text, space text)
    where ${IS_PART}`,
 );
 
@@ -196,6 +195,13 @@ const ASK_AGAIN = statement(
   'embeddings.askAgain',
   `update text_vectors v set state = 'due', vector = null
    where ${BELONGS_IN} = any($1::text[]) and v.state in ('answered', 'stored')`,
+);
+
+const LEFT = statement(
+  'embeddings.left',
+  `update text_vectors v set spaces = array(
+     select name from unnest(v.spaces) with ordinality as space(name, n) where name <> all($2::text[]) order by n)
+   from ${PARTS} where ${IS_PART}`,
 );
 
 const REFUSED = statement(

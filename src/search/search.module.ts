@@ -11,6 +11,7 @@ import { EmbeddingService } from './embedding.service.js';
 import { EmbeddingSpaces } from './embedding-spaces.js';
 import { EmbeddingsRepository } from './embeddings.repository.js';
 import { IndexingService } from './indexing.service.js';
+import { MovedEmbeddings } from './moved-embeddings.js';
 import { SearchController } from './search.controller.js';
 import { SearchRepository } from './search.repository.js';
 import { SearchService } from './search.service.js';
@@ -35,6 +36,7 @@ import { TextsRepository } from './texts.repository.js';
     TextsRepository,
     EmbeddingsRepository,
     EmbeddingSpaces,
+    MovedEmbeddings,
     EmbeddingService,
     IndexingService,
     SearchRepository,

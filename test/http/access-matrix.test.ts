@@ -182,7 +182,7 @@ let cells = 0;
 const ROLES = ['viewer', 'editor', 'manager'];
 const isOfTwo = ({ operation }: Entry) => ['compareSessions', 'mergeSessions'].includes(operation);
 
-/** A session of its own for a cell, shared with one of each role, in the state that the entry asks for. */
+/** A session of its own for a cell, shared with the caller, in the state that the entry asks for. */
 async function arrange(entry: Entry, column: Column): Promise<Cell> {
   cells++;
   const owner = `owner-${cells}`;
@@ -206,10 +206,8 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
     await ok(key.post('/api/v1/sessions', { session_id: `${cell.session}-twin`, user_id: owner }));
   }
   for (const id of [cell.session, ...(isOfTwo(entry) ? [`${cell.session}-twin`] : [])]) {
-    for (const role of ROLES) {
-      const user_ids = [`${role}-${cells}`, `other-${role}-${cells}`];
-      await ok(key.post(`/api/v1/sessions/${id}/share`, { user_ids, role }));
-    }
+    for (const [name, role] of membersOf(entry, column))
+      await ok(key.post(`/api/v1/sessions/${id}/share`, { user_ids: [name], role }));
   }
   if (entry.operation.includes('Memory')) {
     for (const place of [at, `/api/v1/users/${owner}`]) await ok(key.put(`${place}/memory/k`, { value: 1 }));
@@ -222,6 +220,15 @@ async function arrange(entry: Entry, column: Column): Promise<Cell> {
   else if (entry.state && entry.state !== 'active') await ok(key.patch(at, { status: entry.state }));
   if (entry.operation.endsWith('Job')) await insertJob(service.database, cell.job, owner, entry.jobState);
   return cell;
+}
+
+/** The caller, where he is a member, and where members are asked about, one of each role beside him. */
+function membersOf({ operation }: Entry, column: Column): [name: string, role: string][] {
+  const others = operation === 'shareSession' || operation === 'unshareSession' ? ROLES : [];
+  return [
+    ...ROLES.filter((role) => role === column).map((role): [string, string] => [`${role}-${cells}`, role]),
+    ...others.map((role): [string, string] => [`other-${role}-${cells}`, role]),
+  ];
 }
 
 const userOf = (column: Column, cell: number): string | null => {

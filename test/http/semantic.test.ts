@@ -1,3 +1,4 @@
+import { Derivations } from '../../src/derived/derivations.js';
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp, type TestApp } from '../setup/app.js';
@@ -318,5 +319,101 @@ describe('a text', () => {
     } finally {
       await second.close();
     }
+  });
+});
+
+describe('a session that is transferred', () => {
+  let id: string;
+  let heir: string;
+  beforeEach(async () => {
+    heir = fresh('heir');
+    id = await conversation('an automobile', 'cheese');
+    expectOk(await api.put(at(id, '/memory/k'), { value: 'a vehicle' }), 201);
+  });
+
+  const give = async (to: string, by = api) => expectOk(await by.post(at(id, '/transfer'), { user_id: to }));
+  const find = async (by: Api) => contents(await search({ query: 'car', mode: 'semantic', limit: 1 }, by));
+  const recall = async (by: Api) =>
+    expectOk(await by.post('/api/v1/memory/search', { query: 'car', mode: 'semantic', limit: 1 })).hits.map(
+      ({ entry }: { entry: { key: string } }) => entry.key,
+    );
+  /** Where its texts are, as rows say and as the vector store has them. */
+  const places = async () => {
+    const { rows } = await app.database.pool.query(
+      `select (select json_agg(distinct v.spaces) from text_vectors v where v.place_key = s.key) as said,
+         (select json_agg(distinct array[sp.name]) from vector_points p join vector_spaces sp on sp.key = p.space_key
+          where p.payload ->> 'place' = s.key::text) as stored,
+         (select count(*)::int from vector_points p where p.payload ->> 'place' = s.key::text) as points
+       from sessions s where s.id = $1`,
+      [id],
+    );
+    return rows[0];
+  };
+
+  it('is found by its new owner, and by the old one as long as he is a member; nothing is embedded again', async () => {
+    await embedAll();
+    const before = await places();
+    models.asked.length = 0;
+    await give(heir);
+    await embedAll();
+    expect(models.asked).toEqual([]);
+    const after = await places();
+    expect(after).toEqual({ said: after.stored, stored: after.said, points: before.points });
+    expect(after.stored).toHaveLength(1);
+    expect(after.stored).not.toEqual(before.stored);
+    const heirs = app.api.as(heir);
+    for (const by of [heirs, api]) {
+      expect(await find(by)).toEqual(['an automobile']);
+      expect(await recall(by)).toEqual(['k']);
+    }
+    expect((await heirs.delete(at(id, `/share/${user}`))).status).toBe(204);
+    expect([await find(api), await recall(api)]).toEqual([[], []]);
+    await give(user, heirs);
+    await embedAll();
+    expect((await places()).stored).toEqual(before.stored);
+  });
+
+  it.each([
+    ['before anything is embedded', async () => undefined],
+    ['when all is read', () => deriveAll(app)],
+    [
+      'while the model is asked',
+      async () => {
+        models.delayMs = 300;
+        await app.app.get(Derivations).step();
+        models.asked.length = 0;
+        void deriveAll(app);
+        await eventually(
+          async () => models.asked.length,
+          (asked) => asked > 0,
+        );
+      },
+    ],
+  ])('%s, is where it belongs in the end', async (_, until) => {
+    await until();
+    await give(heir);
+    models.delayMs = 0;
+    await embedAll();
+    expect(await find(app.api.as(heir))).toEqual(['an automobile']);
+    expect(await recall(app.api.as(heir))).toEqual(['k']);
+    const { said, stored, points } = await places();
+    expect([said, points]).toEqual([stored, 3]);
+    expect(said).toHaveLength(1);
+  });
+
+  it('takes along no vector of what was written since, or redacted', async () => {
+    await embedAll();
+    expectOk(await api.put(at(id, '/memory/k'), { value: 'a physician' }));
+    const [first] = expectOk(await api.get(at(id, '/messages'))).messages;
+    expectOk(await api.delete(at(id, `/messages/${first.message_id}`)));
+    await give(heir);
+    models.asked.length = 0;
+    await embedAll();
+    expect(models.asked).toEqual(['k\na physician']);
+    expect((await places()).points).toBe(2);
+    const heirs = app.api.as(heir);
+    const doctors = await heirs.post('/api/v1/memory/search', { query: 'doctor', mode: 'semantic' });
+    expect(expectOk(doctors).hits).toHaveLength(1);
+    expect(await find(heirs)).not.toContain('an automobile');
   });
 });
