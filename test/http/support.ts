@@ -152,7 +152,7 @@ export async function insertJob(
   await database.pool.query(
     `insert into jobs (job_id, kind, user_id, session_ids, input, state, done, attempts, failures, max_failures, due_at,
        cancel_requested, created_at, finished_at, error_code, error_detail)
-     values ($1, $2, $3, '{s-1}', '{}', $4, 0, 0, 0, 5, case when not $5 then now() end, false, now(), case when $5 then now() end,
+     values ($1, $2, $3, '{s-1}', '{}', $4, 0, 0, 0, 5, case when not $5 then now() + interval '1 day' end, false, now(), case when $5 then now() end,
        case $4 when 'failed' then 'internal' end, case $4 when 'failed' then 'Something broke.' end)`,
     [id, kind, user, state, isOver],
   );

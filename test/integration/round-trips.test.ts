@@ -47,6 +47,7 @@ test('1,000 appends make 1,000 round trips', async () => {
     }
   });
   expect(appends).toBe(1000);
+  const share = (user_ids: string[], role = 'viewer') => api.post('/sessions/one/share', { user_ids, role });
   const others = {
     create: await trips(() => api.post('/sessions', { session_id: 'two' })),
     get: await trips(() => api.get('/sessions/one')),
@@ -54,11 +55,22 @@ test('1,000 appends make 1,000 round trips', async () => {
     'list messages': await trips(() => api.get('/sessions/one/messages')),
     'get message': await trips(() => api.get('/sessions/one/messages/none')),
     patch: await trips(() => api.patch('/sessions/one', { context: { a: 1 } })),
+    'share with 100': await trips(() => share(Array.from({ length: 100 }, (_, n) => `user-${n}`))),
+    'share with one': await trips(() => share(['user-0'], 'editor')),
+    collaborators: await trips(() => api.get('/sessions/one/collaborators')),
+    transfer: await trips(() => api.post('/sessions/two/transfer', { user_id: 'bob' })),
     'replayed append': await trips(() =>
       api.post('/sessions/one/messages', { role: 'user', content: '1' }, { 'idempotency-key': 'k1' }),
     ),
   };
-  expect(others).toMatchObject({ create: 1, get: 1, 'list sessions': 1, 'list messages': 1 });
+  expect(others).toMatchObject({
+    create: 1,
+    get: 1,
+    'list sessions': 1,
+    'list messages': 1,
+    collaborators: 1,
+  });
+  expect(others['share with 100']).toBe(others['share with one']);
   console.log(`1,000 appends: ${appends} round trips; ${JSON.stringify(others)}`);
   await app.close();
   await proxy.close();
