@@ -12,7 +12,7 @@ export const roleIn = (session: string, user: string) => `
   end`;
 
 /**
- * …for a statement that may wait for the session's row. It reads members as they were before the wait; `version` counts
+ * …for a statement that may wait for the session's row. It reads members as they were before the wait; `sharing` counts
  * every change of them, and if it has risen meanwhile this is null: whoever finds no row looks again.
  */
 export const roleHeld = (session: string, user: string) => `
@@ -22,7 +22,7 @@ export const roleHeld = (session: string, user: string) => `
 export const isUnmoved = (session: string, user: string) => `
   case
     when ${user}::text is null or ${session}.user_id = ${user} then true
-    else ${session}.version = (select before.version from sessions before where before.key = ${session}.key)
+    else ${session}.sharing = (select before.sharing from sessions before where before.key = ${session}.key)
   end`;
 
 /** SQL for: the session was shared with this user. */

@@ -72,7 +72,7 @@ export class CollaborationService {
       if (role === null) throw notCollaborator();
       if (role === 'manager' && !isHimself) verify(row, 'own');
       const payload = { user_ids: [user], removed_by: caller.userId };
-      await this.edits.note(row, [{ type: 'session.unshared', payload }], caller);
+      await this.edits.noteSharing(row, [{ type: 'session.unshared', payload }], caller);
     });
   }
 
@@ -104,7 +104,7 @@ export class CollaborationService {
     if (added > 0 && total + added > MOST_MEMBERS) throw tooMany();
     await this.collaborators.save(row.key, changed, role, caller.userId);
     const payload = { user_ids: changed, role, added_by: caller.userId };
-    await this.edits.note(row, [{ type: 'session.shared', payload }], caller);
+    await this.edits.noteSharing(row, [{ type: 'session.shared', payload }], caller);
   }
 
   /** Whatever is derived is filed under the owner's name: the event says up to where it is to be filed anew. */

@@ -50,7 +50,7 @@ export class CollaboratorsRepository {
 
 const PAGE = statement(
   'collaborators.page',
-  `with header as (
+  `with header as materialized (
      select s.key as session_key, s.user_id as owner, s.created_at as made_at, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role
      from sessions s where s.id = $1 and s.purged_at is null)
    select header.session_key, header.owner, header.made_at, header.status, header.role, page.*

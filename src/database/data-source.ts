@@ -16,6 +16,7 @@ import { ModelSummaries1764720000000 } from '../../migrations/1764720000000-mode
 import { BusySessions1764806400000 } from '../../migrations/1764806400000-busy-sessions.js';
 import { Schedules1764892800000 } from '../../migrations/1764892800000-schedules.js';
 import { WaitingEmbeddings1764979200000 } from '../../migrations/1764979200000-waiting-embeddings.js';
+import { Sharing1765065600000 } from '../../migrations/1765065600000-sharing.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -56,6 +57,7 @@ const MIGRATIONS = [
   BusySessions1764806400000,
   Schedules1764892800000,
   WaitingEmbeddings1764979200000,
+  Sharing1765065600000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

@@ -94,10 +94,10 @@ export class SessionEditsService {
     return (await this.checkpoints.findByKey(row.key, checkpoint_n))!;
   }
 
-  /** Notes an edit of what hangs on a locked session, by what it is told as: the session's next version. */
-  async note(row: SessionRow, events: NewEvent[], caller: Caller): Promise<SessionRow> {
+  /** Notes a change of the members of a locked session, as an edit of it. */
+  async noteSharing(row: SessionRow, events: NewEvent[], caller: Caller): Promise<SessionRow> {
     const settled = await this.settling.settle(row, caller.userId);
-    return this.sessions.save(settled, {}, {}, events, caller.userId);
+    return this.sessions.save(settled, { sharing: row.sharing + 1 }, {}, events, caller.userId);
   }
 
   /** Gives a locked session to another user; beside the change of the field, it is told as these events. */
@@ -105,7 +105,8 @@ export class SessionEditsService {
     const settled = await this.settling.settle(row, caller.userId);
     const plan: Plan = { session: {}, details: {}, updates: ['user_id'], status: settled.status };
     const told = [...eventsOf(settled, plan), ...events];
-    return this.sessions.save(settled, { user_id }, { user_id }, told, caller.userId);
+    const session = { user_id, sharing: row.sharing + 1 };
+    return this.sessions.save(settled, session, { user_id }, told, caller.userId);
   }
 
   /** Makes an active or paused session active and renews its time, within a transaction that found it. */

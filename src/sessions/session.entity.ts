@@ -77,6 +77,10 @@ export class Session {
   @Column('integer')
   version!: number;
 
+  /** counts the changes of its members and of its owner */
+  @Column({ type: 'integer', default: 0 })
+  sharing!: number;
+
   /** also the seq of the last message */
   @Column('bigint')
   message_count!: number;

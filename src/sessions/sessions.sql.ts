@@ -9,7 +9,7 @@ import { type Clock, hasLapsed, statusOf } from './session.sql.js';
  */
 export const sessionColumns = (user: string, clock: Clock = 'now()') => `
   s.key, s.id, s.user_id, s.agent_id, s.client_id, s.session_type, s.runtime_backend, s.state, s.archived_at,
-  s.deleted_at, s.deleted_reason, s.busy_job, s.legal_hold, s.version + ${hasLapsed('s', clock)}::int as version, s.message_count, s.total_tokens, s.total_cost,
+  s.deleted_at, s.deleted_reason, s.busy_job, s.legal_hold, s.version + ${hasLapsed('s', clock)}::int as version, s.sharing, s.message_count, s.total_tokens, s.total_cost,
   s.title_seq, s.timeout_minutes, s.expires_at, s.heartbeat_timeout_seconds, s.auto_recover, s.recoveries, s.created_at,
   s.last_activity_at, d.title, d.description, d.tags, d.metadata, d.context, d.configuration,
   d.conversation_data, d.checkpoint, d.checkpoint_n, d.runtime_metadata, d.session_summary, d.lineage, d.collection, d.updated_at,
