@@ -447,7 +447,10 @@ const same = (a: Snapshot, b: Snapshot) => JSON.stringify(a) === JSON.stringify(
 
 /** Whether what was answered leaves the session in another state, so that the next case needs a new one. */
 const changes = ({ method }: HostileOperation, status: number, body: Answer['body']) =>
-  status < 300 && (method === 'DELETE' || (body?.status ?? 'active') !== 'active');
+  status < 300 &&
+  (method === 'DELETE' ||
+    (body?.status ?? 'active') !== 'active' ||
+    (body?.user_id ?? 'mallory') !== 'mallory');
 
 /** Cases of which none may write, several at once. */
 async function together(operation: HostileOperation, cases: Hostile[], session: string): Promise<string[]> {
@@ -562,10 +565,12 @@ async function standingSession(): Promise<string> {
 
 let sessions = 0;
 
-/** A session of mallory's with some messages. */
+/** A session of mallory's with some messages, shared with somebody. */
 async function freshSession(): Promise<string> {
   const id = `mallory-${sessions++}`;
   await makeSession({ session_id: id, user_id: 'mallory', title: `Mine ${sessions}` }, 'Mine');
+  const shared = { user_ids: ['friend'], role: 'viewer' };
+  expect((await service.api.as('mallory').post(`/api/v1/sessions/${id}/share`, shared)).status).toBe(200);
   return id;
 }
 
