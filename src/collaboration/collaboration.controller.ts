@@ -65,7 +65,7 @@ export class CollaborationController {
     scope: 'sessions:write',
     permission: 'read',
     answers: { 204: null },
-    refusals: { 404: ['not_a_collaborator'], 409: ['session_busy'] },
+    refusals: { 404: ['not_a_collaborator'] },
   })
   async unshare(
     @Param('session_id', { schema: sessionId }) id: string,

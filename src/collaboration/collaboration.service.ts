@@ -61,8 +61,8 @@ export class CollaborationService {
   }
 
   /**
-   * Takes a member's role away. Anyone may take his own.
-   * @throws DomainError `not_a_collaborator`, `session_busy`, and those of every session route
+   * Takes a member's role away. Anyone may take his own. A busy session does not keep him: who began a merge could else not be shut out.
+   * @throws DomainError `not_a_collaborator`, and those of every session route
    */
   async unshare(id: string, user: string, caller: Caller): Promise<void> {
     await this.database.run(async () => {

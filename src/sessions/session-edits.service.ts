@@ -94,9 +94,9 @@ export class SessionEditsService {
     return (await this.checkpoints.findByKey(row.key, checkpoint_n))!;
   }
 
-  /** Notes a change of the members of a locked session, as an edit of it. */
+  /** Notes a change of the members of a locked session, as an edit of it. Time, which waits for a busy one, has done nothing to it. */
   async noteSharing(row: SessionRow, events: NewEvent[], caller: Caller): Promise<SessionRow> {
-    const settled = await this.settling.settle(row, caller.userId);
+    const settled = row.busy_job ? row : await this.settling.settle(row, caller.userId);
     return this.sessions.save(settled, { sharing: row.sharing + 1 }, {}, events, caller.userId);
   }
 
