@@ -17,6 +17,7 @@ import { BusySessions1764806400000 } from '../../migrations/1764806400000-busy-s
 import { Schedules1764892800000 } from '../../migrations/1764892800000-schedules.js';
 import { WaitingEmbeddings1764979200000 } from '../../migrations/1764979200000-waiting-embeddings.js';
 import { Sharing1765065600000 } from '../../migrations/1765065600000-sharing.js';
+import { SessionStats1765152000000 } from '../../migrations/1765152000000-session-stats.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -58,6 +59,7 @@ const MIGRATIONS = [
   Schedules1764892800000,
   WaitingEmbeddings1764979200000,
   Sharing1765065600000,
+  SessionStats1765152000000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

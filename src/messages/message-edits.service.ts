@@ -9,6 +9,7 @@ import { legalHold } from '../sessions/session-edits.service.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import type { StoredMessage } from './message.entity.js';
 import { MessageEditsRepository } from './message-edits.repository.js';
+import { MessageSums } from './message-sums.js';
 import { METADATA_KIB, type PatchMessage } from './messages.schemas.js';
 import { MessagesService } from './messages.service.js';
 
@@ -20,6 +21,7 @@ export class MessageEditsService {
     private readonly sessions: SessionsService,
     private readonly messages: MessagesService,
     private readonly edits: MessageEditsRepository,
+    private readonly sums: MessageSums,
   ) {}
 
   /**
@@ -41,7 +43,13 @@ export class MessageEditsService {
       if (updates.length === 0) return message;
       const bytes = jsonBytes(after.content) + jsonBytes(after.tool_calls) + jsonBytes(metadata);
       const event = { type: 'message.updated', payload: { seq: message.seq, updates } };
-      return this.edits.report(session.key, message.seq, { ...after, bytes }, [event]).catch(outOfRange);
+      const { key } = session;
+      const reported = await this.edits
+        .report(key, message.seq, { ...after, bytes }, [event])
+        .catch(outOfRange);
+      const before = { tokens: message.tokens_used ?? 0, cost: message.cost_usd ?? 0 };
+      await this.sums.correct(key, message.seq, before);
+      return reported;
     });
   }
 

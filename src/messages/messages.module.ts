@@ -7,6 +7,8 @@ import { MessageCopiesRepository } from './message-copies.repository.js';
 import { MessageEditsController } from './message-edits.controller.js';
 import { MessageEditsRepository } from './message-edits.repository.js';
 import { MessageEditsService } from './message-edits.service.js';
+import { MessageFold, MessageSum } from './message-sums.entity.js';
+import { MessageSums } from './message-sums.js';
 import { MessageTransferRepository } from './message-transfer.repository.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesRepository } from './messages.repository.js';
@@ -15,7 +17,7 @@ import { SessionController } from './session.controller.js';
 
 /** The history of a session. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Message, ToolCall]), SessionsModule],
+  imports: [TypeOrmModule.forFeature([Message, ToolCall, MessageFold, MessageSum]), SessionsModule],
   controllers: [MessagesController, MessageEditsController, SessionController],
   providers: [
     MessagesRepository,
@@ -25,7 +27,15 @@ import { SessionController } from './session.controller.js';
     MessagesService,
     MessageEditsRepository,
     MessageEditsService,
+    MessageSums,
   ],
-  exports: [MessagesService, History, MessagesRepository, MessageCopiesRepository, MessageTransferRepository],
+  exports: [
+    MessagesService,
+    History,
+    MessageSums,
+    MessagesRepository,
+    MessageCopiesRepository,
+    MessageTransferRepository,
+  ],
 })
 export class MessagesModule {}

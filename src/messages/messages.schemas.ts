@@ -28,7 +28,7 @@ const toolCalls = objectsNaming('id', 255, MAX_CALLS).meta({
 const parts = objectsNaming('type', 100, MAX_PARTS);
 
 /** US dollars; more than ten decimals could not be kept exactly. */
-const money = z
+export const money = z
   .number()
   .min(0)
   .max(1e9)

@@ -12,6 +12,7 @@ import { HiddenSessionsService } from '../sessions/hidden-sessions.service.js';
 import type { SessionRow } from '../sessions/session.view.js';
 import { SessionCopiesService } from '../sessions/session-copies.service.js';
 import { type MergeInput, permissionOf } from './merge.schemas.js';
+import { MergeStatsService } from './merge-stats.service.js';
 import { advance, has, type Merging, type Phase, progressOf, resultOf, type State } from './merging.js';
 import { RestructuringService } from './restructuring.service.js';
 
@@ -33,6 +34,7 @@ export class MergeHandler implements Handler {
     private readonly memory: MemoryCopiesRepository,
     private readonly members: MembersRepository,
     private readonly points: PointCopiesService,
+    private readonly stats: MergeStatsService,
   ) {}
 
   async run(job: RunningJob) {
@@ -52,6 +54,7 @@ export class MergeHandler implements Handler {
     messages: (merging) => this.copyMessages(merging),
     memory: (merging) => this.copyMemory(merging),
     points: (merging) => this.copyPoints(merging),
+    stats: (merging) => this.copyStats(merging),
     finish: (merging) => this.finish(merging),
   };
 
@@ -149,6 +152,11 @@ export class MergeHandler implements Handler {
       await this.checkRead(merging, like);
       merging.state = { ...merging.state, points: await this.points.count(target) };
     }
+    await this.enter(merging, 'stats');
+  }
+
+  private async copyStats(merging: Merging): Promise<void> {
+    if (has(merging, 'stats')) await this.stats.copy(merging);
     await this.enter(merging, 'finish');
   }
 

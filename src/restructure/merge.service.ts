@@ -12,6 +12,7 @@ import { BusySessionsService } from '../sessions/busy-sessions.service.js';
 import type { SessionRow } from '../sessions/session.view.js';
 import { MAX_TAGS } from '../sessions/sessions.schemas.js';
 import { SessionsService } from '../sessions/sessions.service.js';
+import { StatsCopiesRepository } from '../stats/stats-copies.repository.js';
 import { type Included, type Merge, type MergeInput, permissionOf } from './merge.schemas.js';
 
 /** What a key must have beside the scope of the route to read what is copied. */
@@ -29,13 +30,14 @@ export class MergeService {
     private readonly busy: BusySessionsService,
     private readonly memory: MemoryCopiesRepository,
     private readonly points: PointCopiesService,
+    private readonly stats: StatsCopiesRepository,
     private readonly jobs: JobsService,
     private readonly idempotency: IdempotencyService,
   ) {}
 
   /**
    * The sources are the job's from now on.
-   * @throws DomainError `session_busy`, `session_id_taken`, `shape_mismatch`, `memory_full`, `key_reused`, and those of every session route
+   * @throws DomainError `session_busy`, `session_id_taken`, `shape_mismatch`, `memory_full`, `stats_full`, `stats_overflow`, `key_reused`, and those of every session route
    */
   merge(input: Merge, caller: Caller, key: string | null): Promise<Answer<JobRow>> {
     for (const part of input.include) checkScope(part, caller);
@@ -73,6 +75,7 @@ export class MergeService {
     if (include.includes('vectors')) checkSameShape([...(await this.points.findAll(keys)).values()]);
     if (include.includes('memory') && (await this.memory.countTogether(keys)) > MOST_ENTRIES)
       throw memoryFull();
+    if (include.includes('stats')) await this.stats.checkTogether(keys);
   }
 }
 

@@ -4,7 +4,7 @@ import type { SessionRow } from '../sessions/session.view.js';
 import type { Included, MergeInput } from './merge.schemas.js';
 
 /** In this order; each begins where the job's cursor says. */
-export type Phase = 'messages' | 'memory' | 'points' | 'finish' | 'done';
+export type Phase = 'messages' | 'memory' | 'points' | 'stats' | 'finish' | 'done';
 
 /** How far a merge is. Whoever goes on with it begins behind this. */
 export type State = {
@@ -23,6 +23,8 @@ export type State = {
   /** points of the target, known at the end */
   points: number;
   remapped: number;
+  /** of each source, the last report on a model that is copied; none yet: it is not there */
+  reported?: number[];
 };
 
 export interface Merging {

@@ -37,7 +37,14 @@ export class RestructureController {
     answers: { 202: jobView, 200: jobView },
     refusals: {
       404: ['session_not_found', 'session_deleted'],
-      409: ['session_busy', 'session_id_taken', 'shape_mismatch', 'memory_full'],
+      409: [
+        'session_busy',
+        'session_id_taken',
+        'shape_mismatch',
+        'memory_full',
+        'stats_full',
+        'stats_overflow',
+      ],
       422: ['reserved_id', 'too_many_tags'],
     },
     body: { example: { session_ids: ['support-4711', 'support-4712'], title: 'Both invoices' } },

@@ -13,6 +13,7 @@ import { ForkController } from './fork.controller.js';
 import { ForkService } from './fork.service.js';
 import { MergeHandler } from './merge.handler.js';
 import { MergeService } from './merge.service.js';
+import { MergeStatsService } from './merge-stats.service.js';
 import { RestructureController } from './restructure.controller.js';
 import { RestructuringService } from './restructuring.service.js';
 import { SplitHandler } from './split.handler.js';
@@ -36,6 +37,7 @@ import { SplitService } from './split.service.js';
     ForkService,
     RestructuringService,
     MergeService,
+    MergeStatsService,
     MergeHandler,
     SplitService,
     SplitHandler,

@@ -4,7 +4,7 @@ import { callerOf } from '../common/caller.js';
 import { newId } from '../common/ids.js';
 import type { Json } from '../common/json.js';
 import type { Progress, Reached, RunningJob } from '../jobs/job-handler.js';
-import { MessageCopiesRepository } from '../messages/message-copies.repository.js';
+import { MessageCopiesRepository, type Picked, type Placed } from '../messages/message-copies.repository.js';
 import { BusySessionsService } from '../sessions/busy-sessions.service.js';
 import { HiddenSessionsService } from '../sessions/hidden-sessions.service.js';
 import type { NewSession } from '../sessions/new-session.js';
@@ -13,6 +13,21 @@ import { MergeOrder } from './merge-order.js';
 
 /** A session that is being made is left to its job: the purge only removes what no job will ever come back to. */
 const HIDDEN_SECONDS = 7 * 24 * 3600;
+
+/** The last that was copied of each source, the last to be copied of each, and how far the job is when so many more are copied. */
+type How = [
+  reached: number[],
+  upTo: number[],
+  reach: (reached: number[], copied: number) => { cursor: Json; progress: Progress },
+];
+
+/** What stands in order in sessions, and is copied in that order: messages, reports on models. */
+export interface InOrder {
+  /** What stands behind a number, in order. */
+  placed(session: number, after: number, limit: number): Promise<Placed[]>;
+  /** Appends copies to a session that has copies only. */
+  append(copy: number, picked: Picked[]): Promise<void>;
+}
 
 /** What jobs do that make sessions out of others: the sources are theirs, the targets hidden, until they end. */
 @Injectable()
@@ -45,24 +60,25 @@ export class RestructuringService {
     return job.fence(() => this.hidden.write(target, HIDDEN_SECONDS, work));
   }
 
+  /** Appends copies of what is left of histories to a target, page by page; see `copy`. */
+  copyMessages(job: RunningJob, sources: SessionRow[], target: number, ...how: How): Promise<void> {
+    return this.copy(this.messages, job, sources, target, ...how);
+  }
+
   /**
-   * Appends copies of what is left of histories to a target, page by page.
-   * @param reached the last seq that was copied of each source
-   * @param upTo the last seq to be copied of each
-   * @param reach how far the job is when so many more are copied
+   * Appends copies of what is left to a target, page by page, by time.
    */
-  async copyMessages(
+  async copy(
+    rows: InOrder,
     job: RunningJob,
     sources: SessionRow[],
     target: number,
-    reached: number[],
-    upTo: number[],
-    reach: (reached: number[], copied: number) => { cursor: Json; progress: Progress },
+    ...[reached, upTo, reach]: How
   ): Promise<void> {
     const order = new MergeOrder(
       (source, after, limit) => {
         const left = upTo[source]! - after;
-        return this.messages.placed(sources[source]!.key, after, Math.min(limit, left));
+        return rows.placed(sources[source]!.key, after, Math.min(limit, left));
       },
       [...reached],
     );
@@ -71,7 +87,7 @@ export class RestructuringService {
       if (page.length === 0) return;
       const picked = page.map(({ source, seq }) => ({ source: sources[source]!, seq, otherId: newId() }));
       await this.write(job, target, async () => {
-        await this.messages.append(target, picked);
+        await rows.append(target, picked);
         return reach([...order.reached], page.length);
       });
     }

@@ -8,11 +8,13 @@ import { EventsRepository } from '../events/events.repository.js';
 import { IdempotencyService } from '../idempotency/idempotency.service.js';
 import { Sweeps } from '../jobs/sweeps.js';
 import { MemoryWritesRepository } from '../memory/memory-writes.repository.js';
+import { MessageSums } from '../messages/message-sums.js';
 import { MessagesRepository } from '../messages/messages.repository.js';
 import { EmbeddingsRepository } from '../search/embeddings.repository.js';
 import { TextsRepository } from '../search/texts.repository.js';
 import { CheckpointsRepository } from '../sessions/checkpoints.repository.js';
 import { SessionsRepository } from '../sessions/sessions.repository.js';
+import { SessionStatsRepository } from '../stats/session-stats.repository.js';
 
 /** Rows removed in one transaction: short enough to hold nobody up. */
 const BATCH = 1_000;
@@ -35,6 +37,8 @@ export class PurgeService implements OnModuleInit {
     private readonly summaries: SummariesRepository,
     private readonly derivations: Derivations,
     private readonly messages: MessagesRepository,
+    private readonly sums: MessageSums,
+    private readonly stats: SessionStatsRepository,
     private readonly memory: MemoryWritesRepository,
     private readonly members: MembersRepository,
     private readonly events: EventsRepository,
@@ -55,6 +59,8 @@ export class PurgeService implements OnModuleInit {
       const rooms = [
         this.collections,
         this.messages,
+        this.sums,
+        this.stats,
         this.checkpoints,
         this.memory,
         this.members,

@@ -10,6 +10,7 @@ import { MemoryModule } from '../memory/memory.module.js';
 import { MessagesModule } from '../messages/messages.module.js';
 import { SearchModule } from '../search/search.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { StatsModule } from '../stats/stats.module.js';
 import { PurgeService } from './purge.service.js';
 
 /** Forgetting: the purge of what was deleted for good. */
@@ -21,6 +22,7 @@ import { PurgeService } from './purge.service.js';
     MemoryModule,
     SearchModule,
     ContextModule,
+    StatsModule,
     DerivedModule,
     AccessModule,
     EventsModule,

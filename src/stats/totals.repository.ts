@@ -1,69 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
-import { OLDEST_RUNNING_TX, settledAfter, writtenAfter } from '../events/events.sql.js';
 import { statusOf } from '../sessions/session.sql.js';
 import type { ServiceTotals } from './totals.entity.js';
 
 /** A status, and the sum of the sessions that have it. */
 export type Total = ServiceTotals;
 
-interface Position {
-  tx: number;
-  position: number;
-}
-
-/** The next events of the stream: whose they are, and how far they reach. */
-interface Page extends Position {
-  keys: number[];
-  count: number;
-  /** of the last of them */
-  as_of: Date | null;
-  /** what happened before is settled: nothing can appear before it any more */
-  settled_as_of: Date;
-}
-
 /** Sums over sessions: of one user from their rows, of all from what has been folded. */
 @Injectable()
 export class TotalsRepository {
   constructor(private readonly database: Database) {}
-
-  /** Where folding stands, held for this transaction; null: another process folds. */
-  async lockPosition(): Promise<Position | null> {
-    const [row] = await this.database.query<Position>(LOCK_POSITION);
-    return row ?? null;
-  }
-
-  /** …waited for. */
-  async waitForPosition(): Promise<Position> {
-    const [row] = await this.database.query<Position>(WAIT_FOR_POSITION);
-    return row!;
-  }
-
-  /** Events behind which none can appear any more. */
-  async readOn({ tx, position }: Position, limit: number): Promise<Page> {
-    const [page] = await this.database.query<Page>(READ_ON, [tx, position, limit]);
-    return page!;
-  }
-
-  /** Whatever events are there: others may yet appear between them. */
-  async readAll({ tx, position }: Position, limit: number): Promise<Page> {
-    const [page] = await this.database.query<Page>(READ_ALL, [tx, position, limit]);
-    return page!;
-  }
 
   /** Counts the sessions as they are now instead of as they were when last folded. */
   async fold(keys: number[]): Promise<void> {
     await this.database.query(FOLD, [keys]);
   }
 
-  async moveTo({ tx, position }: Position, asOf: Date): Promise<void> {
-    await this.database.query(MOVE, [tx, position, asOf]);
-  }
-
-  async folded(): Promise<{ totals: Total[]; asOf: Date }> {
-    const [position] = await this.database.query<{ as_of: Date }>(AS_OF);
-    return { totals: await this.database.query<Total>(FOLDED), asOf: position!.as_of };
+  folded(): Promise<Total[]> {
+    return this.database.query<Total>(FOLDED);
   }
 
   /** Counts rows: all of them, or those of one user. */
@@ -81,24 +36,6 @@ export class TotalsRepository {
     await this.database.query({ text: 'lock table sessions in share mode' });
   }
 }
-
-const position = `select tx, position from stream_positions where name = 'service_totals' for update`;
-const LOCK_POSITION = statement('totals.lockPosition', `${position} skip locked`);
-const WAIT_FOR_POSITION = statement('totals.waitForPosition', position);
-
-const page = (which: string) => `
-   with page as (
-     select e.aggregate_key as session_key, e.tx, e.position, e.created_at from events e
-     where ${which}
-     order by e.tx, e.position limit $3::int)
-   select coalesce(array_agg(distinct session_key)::text[]::float8[], '{}') as keys, count(*)::int as count,
-     (array_agg(tx order by tx desc, position desc))[1] as tx,
-     (array_agg(position order by tx desc, position desc))[1] as position,
-     max(created_at) as as_of,
-     coalesce((select created_at from events where tx >= ${OLDEST_RUNNING_TX} order by tx, position limit 1), now()) as settled_as_of
-   from page`;
-const READ_ON = statement('totals.readOn', page(settledAfter('e', '$1', '$2')));
-const READ_ALL = statement('totals.readAll', page(writtenAfter('e', '$1', '$2')));
 
 /** SQL for what a session counts for: what was copied from another counts there. */
 const COUNTED = (s: string) => `
@@ -134,18 +71,10 @@ const FOLD = statement(
      tokens = t.tokens + excluded.tokens, cost = t.cost + excluded.cost`,
 );
 
-const MOVE = statement(
-  'totals.move',
-  `update stream_positions set tx = $1, position = $2, as_of = greatest(as_of, $3::timestamptz)
-   where name = 'service_totals'`,
-);
-
 const LAPSED = statement(
   'totals.lapsed',
   'select key from sessions where expires_at <= now() or overdue_at <= now()',
 );
-
-const AS_OF = statement('totals.asOf', `select as_of from stream_positions where name = 'service_totals'`);
 
 const FOLDED = statement(
   'totals.folded',

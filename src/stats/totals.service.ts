@@ -2,9 +2,11 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Caller } from '../common/caller.js';
 import { Database } from '../database/database.js';
 import { Sweeps } from '../jobs/sweeps.js';
+import { StreamRepository } from './stream.repository.js';
 import { type Total, TotalsRepository } from './totals.repository.js';
 
 const BATCH = 5_000;
+const WHO = 'service_totals';
 
 /**
  * What sessions come to. Of a user it is counted when asked for; of the whole service it is folded in the background:
@@ -14,6 +16,7 @@ const BATCH = 5_000;
 export class TotalsService implements OnModuleInit {
   constructor(
     private readonly database: Database,
+    private readonly stream: StreamRepository,
     private readonly totals: TotalsRepository,
     private readonly sweeps: Sweeps,
   ) {}
@@ -24,7 +27,8 @@ export class TotalsService implements OnModuleInit {
 
   /** Over what the caller owns; for a service, over everything, as of the last fold. */
   async of(caller: Caller): Promise<{ totals: Total[]; asOf: Date }> {
-    if (caller.userId === null) return this.totals.folded();
+    if (caller.userId === null)
+      return { asOf: await this.stream.asOf(WHO), totals: await this.totals.folded() };
     const asOf = new Date();
     return { totals: await this.totals.recount(caller.userId), asOf };
   }
@@ -39,8 +43,7 @@ export class TotalsService implements OnModuleInit {
       await this.totals.stopWrites();
       await this.foldAll();
       await this.totals.fold(await this.totals.lapsed());
-      const { totals } = await this.totals.folded();
-      return { folded: totals, recounted: await this.totals.recount(null) };
+      return { folded: await this.totals.folded(), recounted: await this.totals.recount(null) };
     });
   }
 
@@ -49,9 +52,9 @@ export class TotalsService implements OnModuleInit {
    * stays, and the next fold meets these again, which changes nothing.
    */
   private async foldAll(): Promise<void> {
-    let position = await this.totals.waitForPosition();
+    let position = await this.stream.waitFor(WHO);
     for (let isMore = true; isMore; ) {
-      const { keys, count, ...end } = await this.totals.readAll(position, BATCH);
+      const { keys, count, ...end } = await this.stream.readAll(position, BATCH);
       if (count > 0) await this.totals.fold(keys);
       position = end;
       isMore = count === BATCH;
@@ -61,12 +64,12 @@ export class TotalsService implements OnModuleInit {
   /** The next events. They stand still behind the position, so that none is missed (see `settledAfter`). */
   private fold(): Promise<boolean> {
     return this.database.run(async () => {
-      const start = await this.totals.lockPosition();
+      const start = await this.stream.lock(WHO);
       if (!start) return false;
-      const { keys, count, as_of, settled_as_of, ...end } = await this.totals.readOn(start, BATCH);
+      const { keys, count, as_of, settled_as_of, ...end } = await this.stream.readOn(start, BATCH);
       const isMore = count === BATCH;
       if (count > 0) await this.totals.fold(keys);
-      await this.totals.moveTo(count > 0 ? end : start, isMore ? as_of! : settled_as_of);
+      await this.stream.move(WHO, count > 0 ? end : start, isMore ? as_of! : settled_as_of);
       return isMore;
     });
   }

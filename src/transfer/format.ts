@@ -14,7 +14,7 @@ export const LINE_BYTES = 8 * 1024 * 1024;
 export const AROUND = 64 * 1024;
 
 /** What an export may hold beside the session itself, in the order in which it is there. */
-export const INCLUDES = ['checkpoints', 'messages', 'memory', 'points'] as const;
+export const INCLUDES = ['checkpoints', 'messages', 'memory', 'points', 'stats'] as const;
 export type Include = (typeof INCLUDES)[number];
 
 const includes = z

@@ -248,6 +248,15 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('listSessionEvents', 'of one deleted', 'viewer', { state: 'deleted' }),
   entry('listMessages', '', 'viewer'),
   entry('getSessionSummary', '', 'viewer'),
+  entry('getSessionStats', '', 'viewer'),
+  entry('addSessionStats', '', 'editor', { body: () => ({ counters: { urls_processed: 5 } }) }),
+  entry('addSessionStats', 'of one archived', 'editor', {
+    state: 'archived',
+    body: () => ({ urls_processed: -1, metadata: { a: 1 } }),
+  }),
+  entry('getModelUsage', '', 'viewer'),
+  entry('getModelUsage', 'with history', 'viewer', { query: () => ({ history: 'true' }) }),
+  entry('reportModelUsage', '', 'editor', { body: () => ({ model_type: 'llm', model_name: 'm' }) }),
   entry('compareSessions', '', 'viewer', {
     query: ({ session }) => ({ session_ids: `${session},${session}-twin` }),
   }),

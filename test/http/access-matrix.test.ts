@@ -272,6 +272,8 @@ async function everythingAbout({ session, owner, caller }: Cell) {
        (select count(*) from vector_points p join vector_spaces v on v.key = p.space_key join collections c on c.name = v.name
         where c.session_key = s.key) as points,
        (select json_agg(m order by m.user_id) from members m where m.session_key = s.key) as members,
+       (select json_agg(t) from session_stats t where t.session_key = s.key) as stats,
+       (select json_agg(r) from model_reports r where r.session_key = s.key) as reports,
        (select json_agg(j) from jobs j where j.user_id = $2) as jobs,
        (select count(*) from sessions o where o.user_id in ($2, $3)) as sessions
      from sessions s join session_details d using (key) where s.id = $1`,

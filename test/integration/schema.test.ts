@@ -15,10 +15,12 @@ import { Job } from '../../src/jobs/job.entity.js';
 import { Schedule } from '../../src/jobs/schedule.entity.js';
 import { MemoryEntry, MemorySpace, MemoryVersion } from '../../src/memory/memory.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
+import { MessageFold, MessageSum } from '../../src/messages/message-sums.entity.js';
 import { TextVector } from '../../src/search/embedding.entity.js';
 import { MemoryText, MessageText, SearchLanguageRow } from '../../src/search/text.entity.js';
 import { Checkpoint } from '../../src/sessions/checkpoint.entity.js';
 import { Session, SessionDetails } from '../../src/sessions/session.entity.js';
+import { ModelReport, ModelUsage, SessionStats } from '../../src/stats/session-stats.entity.js';
 import { ServiceTotals, SessionTotals } from '../../src/stats/totals.entity.js';
 import { PointRow, SpaceRow } from '../../src/vectors/backends/postgres/space.entity.js';
 import { Installation } from '../../src/vectors/installation.entity.js';
@@ -31,6 +33,8 @@ const entities = [
   Member,
   Message,
   ToolCall,
+  MessageFold,
+  MessageSum,
   Event,
   StreamPosition,
   EventClockRow,
@@ -48,6 +52,9 @@ const entities = [
   Schedule,
   SessionTotals,
   ServiceTotals,
+  SessionStats,
+  ModelUsage,
+  ModelReport,
   SpaceRow,
   PointRow,
   Collection,

@@ -1,0 +1,90 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../../database/database.js';
+import { HiddenSessionsService } from '../../sessions/hidden-sessions.service.js';
+import type { SessionRow } from '../../sessions/session.view.js';
+import {
+  type CountersRecord,
+  countersRecord,
+  type ReportRecord,
+  reportRecord,
+  toCountersRecord,
+  toReportRecord,
+} from '../../stats/stats-record.js';
+import { StatsTransferRepository } from '../../stats/stats-transfer.repository.js';
+import type { Typed } from '../format.js';
+import { fault, type Opened, type Part, parsed, type Reader } from '../part.js';
+
+type Taken = CountersRecord | ReportRecord;
+
+/** What others counted for the session, and their reports on models; what messages come to follows from these. */
+@Injectable()
+export class StatsPart implements Part {
+  readonly name = 'stats';
+  readonly scopes = { read: 'stats:read', write: 'stats:write' } as const;
+  readonly types = ['counters', 'model_report'];
+
+  constructor(
+    private readonly database: Database,
+    private readonly hidden: HiddenSessionsService,
+    private readonly rows: StatsTransferRepository,
+  ) {}
+
+  /** What is reported from now on is not in it. */
+  async open({ key }: SessionRow): Promise<Opened> {
+    const found = await this.rows.find(key);
+    return { count: found ? 1 + found.reports : 0, pages: () => this.pages(key, found?.reports ?? 0) };
+  }
+
+  private async *pages(session: number, last: number) {
+    const counted = await this.rows.find(session);
+    const isEmpty = (document: object) => Object.keys(document).length === 0;
+    if (counted && !(isEmpty(counted.counters) && isEmpty(counted.metadata)))
+      yield [toCountersRecord(counted)];
+    for (let after = 0; after < last; ) {
+      const page = await this.rows.findPage(session, after, last);
+      if (page.length === 0) return;
+      yield page.map(toReportRecord);
+      after = page.at(-1)!.n;
+    }
+  }
+
+  reader(): Reader {
+    return new StatsReader((session, taken, seconds) =>
+      this.database.run(async () => {
+        await this.hidden.hold(session, seconds);
+        const counted = taken.find((one) => one.type === 'counters') ?? null;
+        const reports = taken.filter((one) => one.type === 'model_report');
+        await this.rows.insert(session, counted, reports);
+      }),
+    );
+  }
+}
+
+class StatsReader implements Reader {
+  private isCounted = false;
+  private n = 0;
+  private time = '';
+
+  constructor(readonly write: (session: number, taken: Taken[], seconds: number) => Promise<void>) {}
+
+  take(record: Typed): Taken {
+    return record.type === 'counters' ? this.takeCounters(record) : this.takeReport(record);
+  }
+
+  private takeCounters(record: Typed): CountersRecord {
+    if (this.isCounted || this.n > 0) throw fault('/type', 'counters come once, before all reports');
+    this.isCounted = true;
+    return parsed(countersRecord, record);
+  }
+
+  private takeReport(record: Typed): ReportRecord {
+    const report = parsed(reportRecord, record);
+    if (report.n !== this.n + 1) throw fault('/n', `must be ${this.n + 1}`);
+    if (report.reported_at < this.time) throw fault('/reported_at', 'is before that of the report before');
+    this.n = report.n;
+    this.time = report.reported_at;
+    return report;
+  }
+
+  end(): void {}
+}
