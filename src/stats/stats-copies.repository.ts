@@ -97,8 +97,8 @@ const COUNTED = statement(
 
 const TOGETHER = statement(
   'statsCopies.together',
-  `select max(calls) as calls, max(tokens) as tokens, count(*) as models from (
-     select sum(calls) as calls, sum(tokens) as tokens, sum(cost_usd)::numeric(20,10) as cost_usd
+  `select max(calls) as calls, max(tokens) as tokens, max(cost)::numeric(20,10) as cost, count(*) as models from (
+     select sum(calls) as calls, sum(tokens) as tokens, sum(cost_usd) as cost
      from model_usage where session_key = any($1::bigint[]) group by model_type, model_name) together`,
 );
 

@@ -10,15 +10,12 @@ import { counters } from './session-stats.schemas.js';
 export const countersRecord = z.strictObject({
   type: z.literal('counters'),
   counters,
-  metadata: jsonObject(METADATA_KIB).superRefine((metadata, ctx) => {
-    try {
-      checkSize('', metadata, METADATA_KIB);
-    } catch {
-      ctx.addIssue(`has more than ${METADATA_KIB} KiB`);
-    }
-  }),
+  metadata: jsonObject(METADATA_KIB),
 });
 export type CountersRecord = z.output<typeof countersRecord>;
+
+/** @throws DomainError `too_large` */
+export const checkSizes = ({ metadata }: CountersRecord) => checkSize('/metadata', metadata, METADATA_KIB);
 
 /** …and one report on a model; what they come to together follows from them. */
 export const reportRecord = z.strictObject({

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { DomainError, invalid } from '../common/errors.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { ModelUsageRepository } from './model-usage.repository.js';
@@ -30,15 +31,21 @@ export class StatsTransferRepository {
 
   /**
    * Adds them, within a transaction that holds the session.
-   * @throws DomainError kind `invalid` when a total would be out of range, `stats_full`
+   * @throws DomainError kind `invalid` where they do not fit into one session
    */
   async insert(session: number, counted: CountersRecord | null, reports: ReportRecord[]): Promise<void> {
     if (counted) {
       const { counters, metadata } = counted;
       await this.database.query(INSERT, [session, JSON.stringify(counters), JSON.stringify(metadata)]);
     }
-    if (reports.length > 0) await this.usage.append(session, reports);
+    if (reports.length > 0) await this.usage.append(session, reports).catch(refuse);
   }
+}
+
+/** It is the export that is wrong, not the session. */
+function refuse(error: unknown): never {
+  if (!(error instanceof DomainError) || error.code !== 'stats_full') throw error;
+  throw invalid([{ pointer: '/model_name', detail: error.message }]);
 }
 
 const FIND = statement(

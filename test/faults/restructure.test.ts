@@ -13,7 +13,7 @@ import {
   say,
   session,
 } from '../http/histories.js';
-import { at, eventsOf, expectOk, fresh, read } from '../http/support.js';
+import { at, eventsOf, expectOk, fresh, read, walkByCursor } from '../http/support.js';
 import type { Api } from '../setup/api.js';
 import { startApp, type TestApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
@@ -58,6 +58,17 @@ async function makeSource(app: TestApp, api: Api, length: number, step: number):
   await remember(api, id, 'same', step);
   await remember(api, id, `own-${step}`, { step });
   expectOk(await api.post(at(id, '/memory'), { memory_type: 'note', content: `of ${step}` }), 201);
+  expectOk(await api.put(at(id, '/stats'), { same: step, [`own_${step}`]: 1, metadata: { same: step } }));
+  await app.database.pool.query(
+    `insert into model_reports (session_key, n, model_type, model_name, calls, tokens, cost_usd, reported_at)
+     select key, n, 'llm', 'm-' || n % 7, 1, n, 0.1, timestamptz '2026-01-01' + make_interval(secs => n * $2)
+     from sessions, generate_series(1, 700) n where id = $1`,
+    [id, step],
+  );
+  await app.database.pool.query(
+    'update session_stats set reports = 700 from sessions where key = session_key and id = $1',
+    [id],
+  );
   return id;
 }
 
@@ -94,6 +105,7 @@ async function recordsOf(api: Api, ids: string[]): Promise<Row> {
       messages: (await history(api, id)).map((row) =>
         row.origin && row.origin.message_id !== row.message_id ? { ...row, message_id: 'another' } : row,
       ),
+      stats: await statsOf(api, id),
       memory: entries
         .map(({ memory_id, created_at, updated_at, ...entry }: Row) => entry)
         .sort((a: Row, b: Row) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
@@ -113,6 +125,12 @@ async function recordsOf(api: Api, ids: string[]): Promise<Row> {
   let text = JSON.stringify(records);
   for (const [index, id] of ids.entries()) text = text.replaceAll(id, `session ${index}`);
   return JSON.parse(text);
+}
+
+async function statsOf(api: Api, id: string): Promise<Row> {
+  const { idle_seconds, duration_seconds, collection, ...stats } = expectOk(await api.get(at(id, '/stats')));
+  const reports = await walkByCursor(api, at(id, '/model-usage'), 'reports', { history: true, limit: 200 });
+  return { ...stats, reports };
 }
 
 const made = (job: Row): string[] =>
@@ -136,6 +154,13 @@ const MERGE: [what: string, place: Place][] = [
   ['has written a page of points', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 64`))],
   ['writes points under other ids', insert('vector_points', `new.payload::text like '%_origin%'`)],
   ['has written these', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 190`))],
+  [
+    'unites counters',
+    insert('session_stats', `new.counters::text like '%own_5%' and new.counters::text like '%own_3%'`),
+  ],
+  ['is within the first page of reports', insert('model_reports', 'new.n = 500')],
+  ['is within the second page of reports', insert('model_reports', 'new.n = 1200')],
+  ['has written all reports', update('jobs', phase('finish'))],
   ['shows the target', SHOWN],
   ['archives a source', update('sessions', 'old.archived_at is null and new.archived_at is not null')],
   ['writes that it is done', ENDED],

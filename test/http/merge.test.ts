@@ -286,6 +286,105 @@ test('without Prefer it is answered at once; the job tells the rest', async () =
   expect(await waitFor(job_id)).toMatchObject({ state: 'succeeded', session_ids });
 });
 
+describe('what was counted', () => {
+  const count = async (id: string, counters: object, metadata?: object) =>
+    expectOk(await api.put(at(id, '/stats'), { counters, ...(metadata && { metadata }) }));
+  const report = async (id: string, model_name: string, rest: object = {}) =>
+    expectOk(await api.put(at(id, '/model-usage'), { model_type: 'llm', model_name, ...rest }));
+  const stats = async (id: string) => expectOk(await api.get(at(id, '/stats')));
+
+  test('is summed up, and every report on a model is there, by time', async () => {
+    const [a, b] = [await session(), await session()];
+    await count(a, { x: 5, y: -1 }, { by: 'a', both: { a: 1, same: 'a' } });
+    await count(b, { x: 2, z: 1 }, { both: { b: 1, same: 'b' } });
+    await say(a, said('assistant', 'one', { model: 'm', cost_usd: 0.1, tokens_used: 1 }));
+    await say(b, said('assistant', 'two', { model: 'm', cost_usd: 0.2, tokens_used: 2 }));
+    for (const [id, name] of [
+      [a, 'm'],
+      [b, 'm'],
+      [b, 'n'],
+      [a, 'm'],
+    ] as const)
+      await report(id, name, { tokens: 1, cost_usd: 0.1 });
+    const { session_id } = await merged(api, { session_ids: [a, b] });
+    const told = await stats(session_id);
+    expect(told).toMatchObject({
+      counters: { x: 7, y: -1, z: 1 },
+      cost_usd: 0.3,
+      by_model: [{ model: 'm', messages: 2, tokens: 3, cost_usd: 0.3 }],
+      model_usage: {
+        switches: 2,
+        totals: [{ model_name: 'm', calls: 3, cost_usd: 0.3 }, { model_name: 'n' }],
+      },
+    });
+    expect(told.metadata).toEqual({ by: 'a', both: { a: 1, b: 1, same: 'a' } });
+    const { reports } = expectOk(await api.get(at(session_id, '/model-usage?history=true')));
+    expect(reports.map(({ n, model_name }: Row) => [n, model_name])).toEqual([
+      [4, 'm'],
+      [3, 'n'],
+      [2, 'm'],
+      [1, 'm'],
+    ]);
+    expect(expectOk(await api.get('/api/v1/sessions/stats'))).toMatchObject({
+      total_tokens: 3,
+      total_cost: 0.3,
+    });
+    await report(session_id, 'm');
+    expect((await stats(session_id)).model_usage).toMatchObject({ switches: 2 });
+  });
+
+  test('stays where it is unless it is included, and when a session is split', async () => {
+    const [a, b] = [await session(), await session()];
+    await count(a, { x: 5 });
+    await report(b, 'm');
+    await say(a, said('user', 'one'));
+    const include = ['messages', 'memory'];
+    const { session_id } = await merged(api, { session_ids: [a, b], include, archive_sources: false });
+    expect(await stats(session_id)).toMatchObject({ counters: {}, model_usage: { totals: [] } });
+    const parts = [{ title: 'part', from_seq: 1 }];
+    const { result } = expectOk(await api.post(at(a, '/split'), { parts }, WAIT));
+    expect(await stats(result.sessions[0].session_id)).toMatchObject({
+      counters: {},
+      messages: { total: 1 },
+    });
+    expect(await stats(a)).toMatchObject({ counters: { x: 5 } });
+  });
+
+  test('is refused when it has no room in one session, before anything is done', async () => {
+    const many = (from: number) =>
+      Object.fromEntries(Array.from({ length: 150 }, (_, n) => [`c_${from + n}`, 1]));
+    const refused = async (code: string, ...session_ids: string[]) => {
+      expectRefused(await merge(api, { session_ids }), 409, code);
+      expect((await read(api, session_ids[0]!)).status).toBe('active');
+      await merged(api, { session_ids, include: ['messages'], archive_sources: false });
+    };
+    const [a, b] = [await session(), await session()];
+    await count(a, { x: Number.MAX_SAFE_INTEGER });
+    await count(b, { x: 1 });
+    await refused('stats_overflow', a, b);
+    const [c, d] = [await session(), await session()];
+    await count(c, many(0));
+    await count(d, many(100));
+    await refused('stats_full', c, d);
+    const [e, f] = [await session(), await session()];
+    await count(e, {}, { a: 'x'.repeat(40_000) });
+    await count(f, {}, { b: 'x'.repeat(40_000) });
+    await refused('stats_full', e, f);
+    const [g, h] = [await session(), await session()];
+    for (const id of [g, h]) await report(id, 'm', { tokens: Number.MAX_SAFE_INTEGER });
+    await refused('stats_overflow', g, h);
+    const [i, j] = [await session(), await session()];
+    for (const id of [i, j]) {
+      await report(id, 'm');
+      await app.database.pool.query(
+        `update model_usage set cost_usd = 9e9 from sessions where key = session_key and id = $1`,
+        [id],
+      );
+    }
+    await refused('stats_overflow', i, j);
+  });
+});
+
 describe('is refused', () => {
   test('what cannot be read, is deleted, or is taken', async () => {
     const mine = await session();

@@ -6,6 +6,7 @@ import { SERVICE_KEY } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
 import {
   collectionLine,
+  countersLine,
   document,
   type Line,
   linesIn,
@@ -15,6 +16,7 @@ import {
   ndjson,
   packed,
   pointLine,
+  reportLine,
   sessionLine,
 } from '../setup/export-files.js';
 import { api, app, service, useApp, user } from './suite.js';
@@ -71,6 +73,10 @@ async function full(): Promise<string> {
       ],
     }),
   );
+  const counted = { counters: { urls_processed: 5, failed: -1 }, metadata: { z: 1, a: [{}] } };
+  expectOk(await api.put(at(id, '/stats'), counted));
+  for (const [model_type, model_name] of [...['llm', 'embedding'].map((type) => [type, 'é']), ['llm', 'b']])
+    expectOk(await api.put(at(id, '/model-usage'), { model_type, model_name, tokens: 7, cost_usd: 0.1 }));
   return id;
 }
 
@@ -105,6 +111,22 @@ describe('out and in again', () => {
       memory_version: 3,
       collection: 1,
       point: 3,
+      counters: 1,
+      model_report: 3,
+    });
+    const stats = async (one: string) => {
+      const {
+        session_id: _,
+        idle_seconds: __,
+        collection: ___,
+        ...rest
+      } = expectOk(await api.get(at(one, '/stats')));
+      return rest;
+    };
+    expect(await stats(session.session_id)).toEqual(await stats(id));
+    expect(await stats(id)).toMatchObject({
+      counters: { failed: -1, urls_processed: 5 },
+      model_usage: { switches: 1, totals: [{ cost_usd: 0.1 }, { cost_usd: 0.1 }, { calls: 1 }] },
     });
     const again = await exported(api, session.session_id);
     expect(withoutPlace(again)).toEqual(withoutPlace(text));
@@ -172,6 +194,7 @@ describe('what may go out', () => {
     const types = async (query: string) =>
       [...new Set(linesIn(await exported(api, id, query)).map(({ type }) => type))].slice(1, -1);
     expect(await types('?include=messages')).toEqual(['session', 'message']);
+    expect(await types('?include=stats')).toEqual(['session', 'counters', 'model_report']);
     expect(await types('?include=points,memory')).toEqual([
       ...['session', 'memory', 'memory_version', 'collection', 'point'],
     ]);
@@ -373,6 +396,9 @@ describe('what is wrong', () => {
     collectionLine(),
     pointLine(1),
     pointLine(2),
+    countersLine({ a: 1 }),
+    reportLine(1),
+    reportLine(2, { model_name: 'n' }),
   ];
   const changed = (at: number, fields: Line) =>
     good.map((line, n) => (n === at ? { ...line, ...fields } : line));
@@ -387,6 +413,15 @@ describe('what is wrong', () => {
     );
     const counts = rows.map(({ name }) => `'${name}', (select count(*) from "${name}")`);
     return (await app.database.pool.query(`select json_build_object(${counts}) as all`)).rows[0].all;
+  }
+
+  /** What was written is removed by and by. */
+  async function expectGone(before: Line): Promise<void> {
+    const swept = async () => {
+      await app.app.get(Sweeps).run();
+      return everything();
+    };
+    await eventually(swept, (seen) => JSON.stringify(seen) === JSON.stringify(before));
   }
 
   it('is nothing at all here', async () => {
@@ -459,6 +494,54 @@ describe('what is wrong', () => {
     ['two collections', ndjson([...good.slice(0, 9), collectionLine()]), 'invalid_export'],
     ['points out of order', ndjson(swapped(9, 10)), 'invalid_export'],
     ['a point of another size', ndjson(changed(9, { vector: [1] })), 'invalid_point'],
+    [
+      'counters twice',
+      ndjson([...good.slice(0, 12), countersLine({ a: 1 }), ...good.slice(12)]),
+      'invalid_export',
+    ],
+    ['counters behind reports', ndjson(swapped(11, 12)), 'invalid_export'],
+    ['a counter that is none', ndjson(changed(11, { counters: { 'A b': 1 } })), 'invalid_export'],
+    ['a counter beyond 2^53', ndjson(changed(11, { counters: { a: 2 ** 53 } })), 'invalid_export'],
+    [
+      'a hundred thousand counters',
+      ndjson(changed(11, { counters: manyCounters(100_000) })),
+      'invalid_export',
+    ],
+    ['201 counters', ndjson(changed(11, { counters: manyCounters(201) })), 'invalid_export'],
+    [
+      'metadata of counters above its limit',
+      ndjson(changed(11, { metadata: { a: 'x'.repeat(70_000) } })),
+      'too_large',
+    ],
+    ['a report that is missing', ndjson(without(12)), 'invalid_export'],
+    ['a report twice', ndjson([...good, good[13]]), 'invalid_export'],
+    [
+      'a report of a past that comes later',
+      ndjson(changed(13, { reported_at: '2026-01-30T12:00:00.250Z' })),
+      'invalid_export',
+    ],
+    ['a report to come', ndjson(changed(13, { reported_at: '2999-01-30T12:00:00.250Z' })), 'invalid_export'],
+    ['a report of no call', ndjson(changed(13, { calls: 0 })), 'invalid_export'],
+    ['a report of another type of model', ndjson(changed(13, { model_type: 'x' })), 'invalid_export'],
+    ['a cost of eleven decimals', ndjson(changed(13, { cost_usd: 1e-11 })), 'invalid_export'],
+    [
+      'tokens beyond 2^53 together',
+      ndjson([...good, ...[3, 4].map((n) => reportLine(n, { tokens: 2 ** 53 - 1 }))]),
+      'invalid_export',
+    ],
+    [
+      'a cost beyond all bounds',
+      ndjson([...good, ...Array.from({ length: 11 }, (_, n) => reportLine(n + 3, { cost_usd: 1e9 }))]),
+      'invalid_export',
+    ],
+    [
+      'reports of 201 models',
+      ndjson([
+        ...good,
+        ...Array.from({ length: 200 }, (_, n) => reportLine(n + 3, { model_name: `m-${n}` })),
+      ]),
+      'invalid_export',
+    ],
     ['a vector that is no number', ndjson(changed(9, { vector: 'AADAfwAAwH8=' })), 'invalid_point'],
     ['a vector that is no base64', ndjson(changed(9, { vector: '????' })), 'invalid_export'],
     ['an id that is none', ndjson(changed(9, { id: 1.5 })), 'invalid_export'],
@@ -534,8 +617,7 @@ describe('what is wrong', () => {
     ]);
     // what is wrong is told, not what was sent
     expect(answer.text.length).toBeLessThan(5_000);
-    await app.app.get(Sweeps).run();
-    expect(await everything()).toEqual(before);
+    await expectGone(before);
   });
 
   it('is found out late too, and nothing is left', async () => {
@@ -598,11 +680,7 @@ describe('what is wrong', () => {
     socket.write(half(long, 0.8));
     await eventually(everything, (seen) => seen.sessions > before.sessions);
     socket.destroy();
-    const removed = async () => {
-      await app.app.get(Sweeps).run();
-      return everything();
-    };
-    await eventually(removed, (seen) => JSON.stringify(seen) === JSON.stringify(before));
+    await expectGone(before);
   });
 });
 
@@ -611,6 +689,10 @@ function exchange(text: string, a: number, b: number): string {
   const lines = text.split('\n');
   [lines[a], lines[b]] = [lines[b]!, lines[a]!];
   return lines.join('\n');
+}
+
+function manyCounters(count: number): Record<string, number> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`c_${n}`, 1]));
 }
 
 /** Members that nothing has. */

@@ -1,3 +1,4 @@
+import { Recount } from '../../src/stats/recount.js';
 import {
   call,
   history,
@@ -102,6 +103,8 @@ interface Source {
   messages: Row[];
   points: Row[];
   memory: Row[];
+  stats: Row;
+  reports: Row[];
 }
 
 async function makeSource(api: Api, random: Random, length: number, points: number): Promise<Source> {
@@ -122,7 +125,26 @@ async function makeSource(api: Api, random: Random, length: number, points: numb
     if (random.chance(0.5)) await api.put(at(id, `/memory/k-${random.below(12)}`), body);
     else expectOk(await api.post(at(id, '/memory'), { memory_type: 'note', content: `${id} ${n}` }), 201);
   }
+  await count(api, random, id);
   return read(api, id);
+}
+
+/** Counters with names that others have too, and reports on a few models. */
+async function count(api: Api, random: Random, id: string): Promise<void> {
+  for (let n = 0; n < random.below(6); n++) {
+    const counters = { [`c_${random.below(4)}`]: random.below(100) - 50, [`d_${random.below(4)}`]: 1 };
+    const metadata = random.chance(0.5) ? { [`m-${random.below(3)}`]: { [id]: n, n } } : {};
+    expectOk(await api.put(at(id, '/stats'), { counters, metadata }));
+  }
+  for (let n = 0; n < random.below(12); n++) {
+    const model = { model_type: random.of(['llm', 'embedding']), model_name: `m-${random.below(3)}` };
+    const figures = {
+      calls: 1 + random.below(3),
+      tokens: random.below(100),
+      cost_usd: random.below(1000) / 1e4,
+    };
+    expectOk(await api.put(at(id, '/model-usage'), { ...model, ...figures }));
+  }
 }
 
 const read = async (api: Api, id: string): Promise<Source> => ({
@@ -130,7 +152,11 @@ const read = async (api: Api, id: string): Promise<Source> => ({
   messages: await history(api, id),
   points: await pointsOf(api, id),
   memory: expectOk(await api.get(at(id, '/memory?limit=200'))).entries,
+  stats: withoutTime(expectOk(await api.get(at(id, '/stats')))),
+  reports: expectOk(await api.get(at(id, '/model-usage?history=true&limit=200'))).reports.reverse(),
 });
+
+const withoutTime = ({ idle_seconds, ...stats }: Row) => stats;
 
 /** What a message says, whatever its session calls it. */
 const told = ({ role, content, message_type, tool_calls, tool_call_id, name, model, ...rest }: Row) => ({
@@ -217,6 +243,45 @@ function expectMemory(sources: Source[], target: Source): void {
   expect(target.memory.map(kept).sort()).toEqual([...keyless, ...keyed.values()].map(kept).sort());
 }
 
+/** Counters are summed, of metadata the first says it; of reports all are there, by time, and what they come to follows. */
+function expectStats(sources: Source[], target: Source): void {
+  const { counters, metadata, model_usage } = target.stats;
+  const sums: Record<string, number> = {};
+  for (const { stats } of sources)
+    for (const [name, value] of Object.entries<number>(stats.counters))
+      sums[name] = (sums[name] ?? 0) + value;
+  expect(counters).toEqual(sums);
+  const merge = (a: Row, b: Row): Row =>
+    Object.fromEntries(
+      [...new Set([...Object.keys(a), ...Object.keys(b)])].map((name) => [
+        name,
+        typeof a[name] === 'object' && typeof b[name] === 'object'
+          ? merge(a[name], b[name])
+          : (a[name] ?? b[name]),
+      ]),
+    );
+  expect(metadata).toEqual(sources.map(({ stats }) => stats.metadata).reduce(merge));
+  const expected = sources
+    .flatMap(({ reports }, source) => reports.map((report) => ({ source, report })))
+    .sort((a, b) => cmp(a.report.reported_at, b.report.reported_at) || a.source - b.source)
+    .map(({ report }, index) => ({ ...report, n: index + 1 }));
+  expect(target.reports).toEqual(expected);
+  const switched = expected.filter(({ model_type, model_name }, index) => {
+    const before = expected.slice(0, index).findLast((one) => one.model_type === model_type);
+    return before && before.model_name !== model_name;
+  });
+  expect(model_usage).toMatchObject({
+    switches: switched.length,
+    last_switch_at: switched.at(-1)?.reported_at ?? null,
+  });
+  for (const name of ['calls', 'tokens'])
+    expect(model_usage.totals.reduce((sum: number, one: Row) => sum + one[name], 0)).toBe(
+      expected.reduce((sum, one) => sum + one[name], 0),
+    );
+  const cost = (rows: Row[]) => rows.reduce((sum, one) => sum + Math.round(one.cost_usd * 1e4), 0);
+  expect(cost(model_usage.totals)).toBe(cost(expected));
+}
+
 /** Seqs of the target that a range must hold together: a part may not begin within one of these. */
 function cuts(messages: Row[], wanted: number[]): [number, number][] {
   const reach = messages.map(({ seq }) => seq as number);
@@ -254,6 +319,8 @@ test.each(Array.from({ length: ROUNDS }, (_, n) => FIRST + n))(
     expectMessages(sources, target);
     const remapped = expectPoints(sources, target);
     expectMemory(sources, target);
+    expectStats(sources, target);
+    expect(await app.app.get(Recount).findFaulty()).toEqual([]);
     expect(merged).toMatchObject({ remapped, points: target.points.length, memory: target.memory.length });
     for (const source of sources) expect(await read(api, source.id)).toEqual(source);
 

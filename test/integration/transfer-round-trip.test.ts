@@ -3,6 +3,7 @@ import { expectOk } from '../http/support.js';
 import { startApp, type TestApp } from '../setup/app.js';
 import {
   collectionLine,
+  countersLine,
   type Line,
   linesIn,
   manifestOf,
@@ -10,6 +11,7 @@ import {
   messageLine,
   ndjson,
   pointLine,
+  reportLine,
   sessionLine,
 } from '../setup/export-files.js';
 import { FakeQdrant } from '../setup/fake-qdrant/fake-qdrant.js';
@@ -151,6 +153,28 @@ function pointsOf({ shape: { distance, isNamed }, numbers, uuids }: Line): Line[
   ];
 }
 
+const counted = fc
+  .record({ counters: fc.dictionary(name, fc.maxSafeInteger(), { maxKeys: 4 }), metadata: object })
+  .filter(({ counters, metadata }) => Object.keys({ ...counters, ...metadata }).length > 0)
+  // in the order in which they are kept
+  .map((one) => ({ ...one, counters: Object.fromEntries(Object.entries(one.counters).sort()) }));
+const report = fc.record({
+  model_type: fc.constantFrom('llm', 'embedding'),
+  model_name: fc.constantFrom('a', 'b', 'ü'),
+  calls: fc.integer({ min: 1, max: 1000 }),
+  tokens: fc.nat(),
+  cost_usd: fc.integer({ min: 0, max: 10 ** 9 }).map((n) => n / 10 ** 10),
+  later,
+});
+
+function reportsOf(drawn: Line[]): Line[] {
+  let at = 0;
+  return drawn.map(({ later: ms, ...fields }, n) => {
+    at += ms;
+    return reportLine(n + 1, { ...fields, reported_at: timeAt(at) });
+  });
+}
+
 const session = fc.record({
   fields: fc.record({
     description: fc.option(text),
@@ -163,9 +187,10 @@ const session = fc.record({
   }),
   ...{ messages, entries: fc.array(entry, { maxLength: 4 }), points: fc.option(points) },
   checkpoints: fc.array(object, { maxLength: 3 }),
+  ...{ counted: fc.option(counted), reports: fc.array(report, { maxLength: 6 }) },
 });
 
-function linesOf({ fields, messages, entries, points, checkpoints }: Line): Line[] {
+function linesOf({ fields, messages, entries, points, checkpoints, counted, reports }: Line): Line[] {
   const saved = checkpoints.map((checkpoint: object, at: number) => ({
     ...{ type: 'checkpoint', n: at + 1, checkpoint, metadata: {}, created_at: timeAt(at) },
   }));
@@ -177,6 +202,8 @@ function linesOf({ fields, messages, entries, points, checkpoints }: Line): Line
     ...messagesOf(messages),
     ...entriesOf(entries),
     ...(points ? pointsOf(points) : []),
+    ...(counted ? [countersLine(counted.counters, counted.metadata)] : []),
+    ...reportsOf(reports),
   ];
 }
 
@@ -232,7 +259,9 @@ test('what was made by a merge travels as well', async () => {
       const job = expectOk(await api.post('/api/v1/sessions/merge', asked, { prefer: 'wait=60' }));
       expect(job.state).toBe('succeeded');
       const exported = (await api.get(`/api/v1/sessions/${job.result.session_id}/export`)).text;
-      expect(linesIn(exported)).toHaveLength(3 + job.result.messages + job.result.memory);
+      const stats = linesIn(exported).filter(({ type }) => type === 'counters' || type === 'model_report');
+      expect(stats).toHaveLength((a.counted || b.counted ? 1 : 0) + a.reports.length + b.reports.length);
+      expect(linesIn(exported)).toHaveLength(3 + job.result.messages + job.result.memory + stats.length);
       expect(recordsIn(await through(apps.shared!, exported))).toEqual(recordsIn(exported));
     }),
     { numRuns: 15 },

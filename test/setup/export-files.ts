@@ -37,7 +37,7 @@ const TIME = '2026-01-31T12:00:00.250Z';
 
 export const manifestOf = (
   session_id: string,
-  include = ['checkpoints', 'messages', 'memory', 'points'],
+  include = ['checkpoints', 'messages', 'memory', 'points', 'stats'],
 ) => ({
   ...{ format: 'session-service/export', version: 1, exported_at: '2026-01-31T13:00:00.000Z' },
   ...{ session_id, include },
@@ -77,6 +77,15 @@ export const memoryLine = (n: number, fields: Line = {}): Line => ({
   ...{ version: 1, memory_type: 'fact', value: n, metadata: {}, importance: 0.5, expires_at: null },
   ...{ updated_at: TIME, created_by: 'alice', created_at: TIME },
   ...fields,
+});
+
+export const countersLine = (counters: Line, metadata: Line = {}): Line => ({
+  ...{ type: 'counters', counters, metadata },
+});
+
+export const reportLine = (n: number, fields: Line = {}): Line => ({
+  ...{ type: 'model_report', n, model_type: 'llm', model_name: 'm', calls: 1, tokens: 0, cost_usd: 0 },
+  ...{ reported_at: TIME, ...fields },
 });
 
 export const pointLine = (id: number | string, vector: Line = [1, 2], payload = {}): Line => ({

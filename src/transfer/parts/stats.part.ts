@@ -4,6 +4,7 @@ import { HiddenSessionsService } from '../../sessions/hidden-sessions.service.js
 import type { SessionRow } from '../../sessions/session.view.js';
 import {
   type CountersRecord,
+  checkSizes,
   countersRecord,
   type ReportRecord,
   reportRecord,
@@ -74,7 +75,9 @@ class StatsReader implements Reader {
   private takeCounters(record: Typed): CountersRecord {
     if (this.isCounted || this.n > 0) throw fault('/type', 'counters come once, before all reports');
     this.isCounted = true;
-    return parsed(countersRecord, record);
+    const counted = parsed(countersRecord, record);
+    checkSizes(counted);
+    return counted;
   }
 
   private takeReport(record: Typed): ReportRecord {
