@@ -156,7 +156,7 @@ const read = async (api: Api, id: string): Promise<Source> => ({
   reports: expectOk(await api.get(at(id, '/model-usage?history=true&limit=200'))).reports.reverse(),
 });
 
-const withoutTime = ({ idle_seconds, ...stats }: Row) => stats;
+const withoutTime = ({ idle_seconds, duration_seconds, ...stats }: Row) => stats;
 
 /** What a message says, whatever its session calls it. */
 const told = ({ role, content, message_type, tool_calls, tool_call_id, name, model, ...rest }: Row) => ({
