@@ -115,6 +115,7 @@ test.each([1, 2, 3])(
       }
     };
     const edit = async () => {
+      await pace();
       const of = ids[random(ids.length)];
       if (!of) return;
       if (random(10) === 0) return void expectOk(await api.delete(at(id, `/messages/${of}`)));
