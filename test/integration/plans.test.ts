@@ -46,9 +46,9 @@ async function load(): Promise<void> {
       [1000002, 1_000],
     ].map(
       ([key, count]) => `
-      insert into messages (session_key, seq, message_id, user_id, role, content, message_type, token_count, metadata, bytes, created_at)
+      insert into messages (session_key, seq, message_id, user_id, role, content, message_type, model, tokens_used, cost_usd, token_count, metadata, bytes, created_at)
       select ${key}, n, gen_random_uuid()::text, 'heavy', case when n % 2 = 0 then 'assistant' else 'user' end,
-        to_json(repeat('lorem ipsum ', 20)), 'chat', 70, '{}', 250, now() - interval '60 days' + n * interval '1 second'
+        to_json(repeat('lorem ipsum ', 20)), 'chat', 'm-' || n % 3, 1, 0.1 + n * 1e-10, 70, '{}', 250, now() - interval '60 days' + n * interval '1 second'
       from generate_series(1, ${count}) n`,
     ),
     `insert into events (aggregate_key, seq, event_type, payload, tx, created_at)
@@ -56,6 +56,8 @@ async function load(): Promise<void> {
     `insert into members (session_key, user_id, role, added_at) select n, 'friend-' || n % 10, 'viewer', now() from generate_series(1, 110000) n`,
     `insert into tool_calls (session_key, call_id, seq) select 1000001, 'c' || n, n from generate_series(1, 100000) n`,
     'update sessions set event_seq = 200000 where key = 1000001',
+    `update sessions s set total_tokens = m.tokens, total_cost = m.cost
+     from (select session_key, sum(tokens_used) as tokens, sum(cost_usd) as cost from messages group by 1) m where s.key = m.session_key`,
     'vacuum analyze',
   ]) {
     await app.database.pool.query(sql);
@@ -137,8 +139,8 @@ const append = (id: string, user: string) => () =>
 const context = (id: string, user: string, strategy: string) => () =>
   app.api.as(user).post(`/sessions/${id}/context`, { max_tokens: 4000, strategy });
 
-/** Those of a context sort the few rows they have read. */
-const isSorted = (name: string) => name.startsWith('context');
+/** Those of a context sort the few rows they have read, statistics their sums. */
+const isSorted = (name: string) => /^(context|stats)/.test(name);
 
 /** A page in the middle of a user's list, by the cursor of the page before it. */
 async function middle(user: string, count: number) {
@@ -176,6 +178,7 @@ test('plans at a million: no sequential scan, no sort, as many buffers as at a t
     ['context, 4k', context('big', 'heavy', 'recent'), context('small', 'light', 'recent')],
     ['context, 4k, pinned', context('big', 'heavy', 'pinned'), context('small', 'light', 'pinned')],
     ['get', page('/sessions/big', 'heavy'), page('/sessions/small', 'light')],
+    ['stats', page('/sessions/big/stats', 'heavy'), page('/sessions/small/stats', 'light')],
     ['a user’s list', page('/sessions', 'heavy'), page('/sessions', 'light')],
     ['its middle', await middle('heavy', 100_000), await middle('light', 1_000)],
   ];
@@ -211,4 +214,36 @@ test('plans at a million: no sequential scan, no sort, as many buffers as at a t
   }
   console.log(table.map((row) => JSON.stringify(row)).join('\n'));
   expect(faults).toEqual([]);
+}, 120_000);
+
+test('statistics of a million messages are the decimal sum, before all are folded and then', async () => {
+  const { rows } = await app.database.pool.query('delete from message_folds returning folded_seq::int');
+  expect(Math.max(...rows.map(({ folded_seq }) => folded_seq))).toBe(1_000_000);
+  await app.database.pool.query('truncate message_sums');
+  const begun = Date.now();
+  const first = await app.api.as('heavy').get('/sessions/big/stats');
+  const folding = Date.now() - begun;
+  const { text, body } = await app.api.as('heavy').get('/sessions/big/stats');
+  const again = Date.now() - begun - folding;
+  // 0.1 and n of the last decimal, for every n up to a million (what was appended here costs nothing)
+  expect(text).toContain('"cost_usd":100050.00005,"by_model"');
+  const strip = (one: string) => one.replace(/"(idle|duration)_seconds":[^,]+,/g, '');
+  expect(strip(first.text)).toBe(strip(text));
+  expect(body.tokens).toBe(1_000_000);
+  for (const kind of ['model', 'day']) {
+    const { rows } = await app.database.pool.query(
+      `select ${kind === 'model' ? 'model' : `to_char(created_at at time zone 'UTC', 'YYYY-MM-DD')`} as name,
+         trim_scale(coalesce(sum(cost_usd), 0))::text as cost
+       from messages where session_key = 1000001 group by 1`,
+    );
+    for (const { name, cost } of rows) {
+      const value = name === null ? 'null' : `"${name}"`;
+      expect(text).toMatch(
+        new RegExp(
+          `"${kind}":${value},"messages":\\d+,"tokens":\\d+,"cost_usd":${cost.replace('.', '\\.')}}`,
+        ),
+      );
+    }
+  }
+  console.log(`a million messages: first read ${folding} ms, then ${again} ms`);
 }, 120_000);
