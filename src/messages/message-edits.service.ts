@@ -48,7 +48,7 @@ export class MessageEditsService {
         .report(key, message.seq, { ...after, bytes }, [event])
         .catch(outOfRange);
       const before = { tokens: message.tokens_used ?? 0, cost: message.cost_usd ?? 0 };
-      await this.sums.correct(key, message.seq, before);
+      if (updates.some((name) => name !== 'metadata')) await this.sums.correct(key, message.seq, before);
       return reported;
     });
   }

@@ -30,7 +30,7 @@ export const addStatsBody = z
   .transform(({ counters: inside, metadata, ...beside }, ctx) => {
     if (inside && Object.keys(beside).length > 0)
       ctx.addIssue('counters stand in `counters` or at top level, not in both');
-    if (!inside && !metadata && Object.keys(beside).length === 0)
+    if (!metadata && Object.keys(inside ?? beside).length === 0)
       ctx.addIssue('must have a counter, or metadata');
     const checked = counters.safeParse(inside ?? beside);
     for (const { path, message } of checked.error?.issues ?? [])

@@ -60,6 +60,7 @@ describe('counters', () => {
     ['null', { a: null }, '/a'],
     ['both ways at once', { counters: { a: 1 }, b: 1 }, ''],
     ['nothing', {}, ''],
+    ['no counters', { counters: {} }, ''],
     ['counters that are a number', { counters: 1 }, '/counters'],
     ['metadata that is a number', { metadata: 1 }, '/metadata'],
   ])('refuse %s', async (_, body, pointer) => {

@@ -8,7 +8,10 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-const TABLES = ['messages', 'tool_calls', 'events', 'members'];
+const TABLES = [
+  ...['messages', 'tool_calls', 'events', 'members'],
+  ...['message_sums', 'message_folds', 'session_stats', 'model_usage', 'model_reports'],
+];
 
 test('deleting for good and creating the id again shows nothing old, also while 100,000 messages are purged', async () => {
   const alice = app.api.as('alice');
@@ -28,6 +31,11 @@ test('deleting for good and creating the id again shows nothing old, also while 
   const { rows } = await app.database.pool.query(`select key::int from sessions where id = 'reborn'`);
   const oldKey = rows[0].key;
   await fill(oldKey, 100_000);
+  await alice.put('/sessions/reborn/stats', { canary: 1 });
+  for (let n = 0; n < 3; n++)
+    await alice.put('/sessions/reborn/model-usage', { model_type: 'llm', model_name: `canary-${n}` });
+  await app.database.pool.query('update sessions set message_count = 100000 where key = $1', [oldKey]);
+  expect((await alice.get('/sessions/reborn/stats')).body).toMatchObject({ counters: { canary: 1 } });
   expect((await alice.delete('/sessions/reborn?permanent=true')).status).toBe(204);
 
   expect((await alice.get('/sessions/reborn')).body.code).toBe('session_not_found');
@@ -87,7 +95,7 @@ test('deleting for good and creating the id again shows nothing old, also while 
       ),
     ),
   );
-  expect(left).toEqual([0, 0, 1, 0]);
+  expect(left).toEqual([0, 0, 1, 0, 0, 0, 0, 0, 0]);
   expect(
     (
       await app.database.pool.query(

@@ -257,3 +257,35 @@ test('what a session was copied from stays out of service totals, whatever is fo
     total_tokens: 900,
   });
 });
+
+test('the recount tells which sessions have figures that are not right', async () => {
+  const { session_id: id } = await create(api, { session_id: fresh('faulty') });
+  const key = await keyOf(id);
+  await append(api, id, { messages: [1, 2, 3].map(message) });
+  await app.app.get(MessageSums).fold(key);
+  for (const model_name of ['a', 'b'])
+    expectOk(await api.put(at(id, '/model-usage'), { model_type: 'llm', model_name, tokens: 1 }));
+  const faults = async () => {
+    const found = await app.app.get(Recount).findFaulty();
+    return found.filter(({ session_key }) => session_key === key).map(({ what }) => what);
+  };
+  expect(await faults()).toEqual([]);
+  for (const [change, undo, what] of [
+    ['message_sums set tokens = tokens + 1', 'message_sums set tokens = tokens - 1', 'messages by day'],
+    ['message_sums set cost = cost + 1e-10', 'message_sums set cost = cost - 1e-10', 'messages by model'],
+    [
+      'model_usage set last_n = 3',
+      `model_usage set last_n = case model_name when 'a' then 1 else 2 end`,
+      'use of models',
+    ],
+    ['session_stats set switches = 2', 'session_stats set switches = 1', 'switches of models'],
+  ] as const) {
+    await app.database.pool.query(`update ${change} where session_key = $1`, [key]);
+    expect(await faults()).toContain(what);
+    await app.database.pool.query(`update ${undo} where session_key = $1`, [key]);
+    expect(await faults()).toEqual([]);
+  }
+  await app.database.pool.query('update sessions set total_tokens = 7 where key = $1', [key]);
+  expect(await faults()).toEqual(['messages']);
+  await app.database.pool.query('update sessions set total_tokens = 6 where key = $1', [key]);
+});
