@@ -209,7 +209,8 @@ describe.each(operations)('$id', (operation) => {
       const orders = operation.parameters.find(({ name }) => name === 'order')?.schema.enum ?? [null];
       for (const order of orders) {
         const own = await standingSession();
-        const sorted = order === null ? '' : `order=${order}&`;
+        const history = names.includes('history') ? 'history=true&' : '';
+        const sorted = order === null ? history : `order=${order}&`;
         const page = await send(operation.method, fill(operation, { session_id: own }, `${sorted}limit=1`));
         const [digest] = JSON.parse(Buffer.from(page.body.next_cursor, 'base64url').toString());
         await attack(
@@ -590,6 +591,13 @@ async function makeSession(
     for (const value of [1, 2, content])
       expect((await key.put(`${place}/memory/x`, { value })).status).toBeLessThan(300);
     await key.put(`${place}/memory/y`, { value: content });
+  }
+  const stats = await key.put(`/api/v1/sessions/${body.session_id}/stats`, { a: 1, metadata: { content } });
+  expect(stats.status).toBe(200);
+  for (const model_name of ['m', content]) {
+    const usage = { model_type: 'llm', model_name };
+    const at = `/api/v1/sessions/${body.session_id}/model-usage`;
+    expect((await key.put(at, usage)).status).toBe(200);
   }
 }
 

@@ -15,7 +15,8 @@ let app: TestApp;
 let sent: { sql: Statement; values: unknown[] }[] = [];
 
 beforeAll(async () => {
-  app = await startApp();
+  // what workers ask for on their own is not a request’s
+  app = await startApp({ ROLE: 'api' });
   const database = app.app.get(Database);
   const query = database.query.bind(database);
   database.query = (sql, values = []) => {

@@ -2,7 +2,7 @@ import { at, create, expectOk } from '../http/support.js';
 import { startApp, type TestApp } from '../setup/app.js';
 
 /** Each caller’s; the issue asks for a thousand: STATS_INCREMENTS=1000. */
-const INCREMENTS = Number(process.env.STATS_INCREMENTS ?? 100);
+const INCREMENTS = Number(process.env.STATS_INCREMENTS ?? 40);
 const CALLERS = 32;
 
 const apps: TestApp[] = [];
