@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../../database/database.js';
 import { HiddenSessionsService } from '../../sessions/hidden-sessions.service.js';
 import type { SessionRow } from '../../sessions/session.view.js';
 import {
@@ -25,7 +24,6 @@ export class StatsPart implements Part {
   readonly types = ['counters', 'model_report'];
 
   constructor(
-    private readonly database: Database,
     private readonly hidden: HiddenSessionsService,
     private readonly rows: StatsTransferRepository,
   ) {}
@@ -51,11 +49,10 @@ export class StatsPart implements Part {
 
   reader(): Reader {
     return new StatsReader((session, taken, seconds) =>
-      this.database.run(async () => {
-        await this.hidden.hold(session, seconds);
+      this.hidden.write(session, seconds, () => {
         const counted = taken.find((one) => one.type === 'counters') ?? null;
         const reports = taken.filter((one) => one.type === 'model_report');
-        await this.rows.insert(session, counted, reports);
+        return this.rows.insert(session, counted, reports);
       }),
     );
   }
