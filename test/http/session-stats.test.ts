@@ -159,7 +159,7 @@ describe('a key', () => {
   it('is of one caller, one session and one route', async () => {
     const [id, other] = [await session(api), await session(api)];
     const friend = fresh();
-    await share(app.database, id, friend, 'editor');
+    await share(app, id, friend, 'editor');
     await add(id, { a: 1 }, key);
     expectOk(await app.api.as(friend).put(statsAt(id), { a: 1 }, key));
     await add(other, { a: 1 }, key);
@@ -180,7 +180,7 @@ describe('a key', () => {
   it('access is checked before it', async () => {
     const id = await session(api);
     const friend = fresh();
-    await share(app.database, id, friend, 'editor');
+    await share(app, id, friend, 'editor');
     expectOk(await app.api.as(friend).put(statsAt(id), { a: 1 }, key));
     await app.database.pool.query('delete from members where user_id = $1', [friend]);
     expectRefused(await app.api.as(friend).put(statsAt(id), { a: 1 }, key), 404, 'session_not_found');
@@ -310,7 +310,7 @@ describe('the figures of a session', () => {
   it('are a viewer’s to read and an editor’s to add to', async () => {
     const id = await session(api);
     const viewer = fresh();
-    await share(app.database, id, viewer, 'viewer');
+    await share(app, id, viewer, 'viewer');
     await add(id, { a: 1 });
     expect((await stats(id, app.api.as(viewer))).counters).toEqual({ a: 1 });
     expectRefused(await app.api.as(viewer).put(statsAt(id), { a: 1 }), 403, 'forbidden');
