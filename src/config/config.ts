@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
+import { CronExpressionParser } from 'cron-parser';
 import { z } from 'zod';
 import { StartupError } from '../common/startup-error.js';
 import { parseServiceKeys } from './service-keys.js';
@@ -49,6 +50,23 @@ const qdrantUrl = z
   .string()
   .refine((v) => /^https?:\/\/[^/?#@]+(\/[^?#]*)?$/.test(v) && URL.canParse(v), 'give http://host:port');
 
+/** `off` is null. */
+const setTimes = z
+  .string()
+  .refine(isSetTimes, 'give five fields of cron (UTC) such as 17 3 * * *, or off')
+  .transform((v) => (v.toLowerCase() === 'off' ? null : v));
+
+function isSetTimes(text: string): boolean {
+  if (text.toLowerCase() === 'off') return true;
+  if (text.split(/\s+/).length !== 5) return false;
+  try {
+    CronExpressionParser.parse(text, { tz: 'UTC' }).next();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const hostName = z.string().regex(/^([\w.-]+|\[[\da-f:.]+\])$/i, 'give a name or an address, without port');
 
 const origin = z
@@ -76,6 +94,7 @@ const variables = z.object({
   SESSION_TTL_MINUTES: whole(1, 52_560_000).optional(),
   MAX_SESSION_TTL_MINUTES: whole(1, 52_560_000).default(525_600),
   SWEEP_SECONDS: whole(1, 3600).default(60),
+  RETENTION_CRON: setTimes.default('17 3 * * *'),
   INDEX_SECONDS: whole(1, 3600).default(3),
   SUMMARIZE_AFTER_MESSAGES: whole(2, 1000).default(50),
   SEARCH_LANGUAGE: z.string().default('simple'),

@@ -18,6 +18,7 @@ import { Schedules1764892800000 } from '../../migrations/1764892800000-schedules
 import { WaitingEmbeddings1764979200000 } from '../../migrations/1764979200000-waiting-embeddings.js';
 import { Sharing1765065600000 } from '../../migrations/1765065600000-sharing.js';
 import { SessionStats1765152000000 } from '../../migrations/1765152000000-session-stats.js';
+import { Retention1765238400000 } from '../../migrations/1765238400000-retention.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -60,6 +61,7 @@ const MIGRATIONS = [
   WaitingEmbeddings1764979200000,
   Sharing1765065600000,
   SessionStats1765152000000,
+  Retention1765238400000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

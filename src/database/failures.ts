@@ -47,3 +47,7 @@ export const violates = (error: unknown, index: string): boolean =>
 
 /** Whether a sum or a number went beyond its column. */
 export const isOutOfRange = (error: unknown): boolean => (error as PostgresError).code === '22003';
+
+/** Whether a row that was waited for was not free in time (`lock_timeout`). */
+export const isLockTimeout = (error: unknown): boolean =>
+  (error as PostgresError).code === '55P03' || ((error as Error).cause as PostgresError)?.code === '55P03';

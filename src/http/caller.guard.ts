@@ -1,5 +1,6 @@
 import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { isService } from '../common/caller.js';
 import { forbidden } from '../common/errors.js';
 import { Admission } from './admission.js';
 import { type OperationSpec, operationOf } from './operation.js';
@@ -29,6 +30,7 @@ export class CallerGuard implements CanActivate {
       throw forbidden(`The key lacks the scope ${scope}.`);
     }
     if (operation?.ofUser) checkUser(request);
+    if (operation?.onlyServices && !isService(request.caller!)) throw forbidden('Only a service does this.');
     request.operation = operation;
     refuseUndeclared(request, context.getClass(), context.getHandler());
     return true;

@@ -15,6 +15,8 @@ export interface OperationSpec {
   permission?: string;
   /** the path names a user: he himself may, and services */
   ofUser?: boolean;
+  /** services alone may, not even the user that the path names */
+  onlyServices?: boolean;
   /** reaches deleted sessions too */
   seesDeleted?: boolean;
   /** status → schema of the answer, null for no content; the first is the ordinary one */

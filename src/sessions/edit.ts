@@ -114,7 +114,13 @@ export function planCheckpoint(plan: Plan, row: SessionRow, saved: NewCheckpoint
 export function planStatus(plan: Plan, row: SessionRow, to: Exclude<Status, 'deleted'>): void {
   if (row.status === to) return;
   checkTransition(row.status, to);
-  Object.assign(plan.session, to === 'archived' ? { archived_at: NOW } : { state: to, archived_at: null });
+  if (to === 'archived') plan.session.archived_at = NOW;
+  else
+    Object.assign(plan.session, {
+      state: to,
+      archived_at: null,
+      completed_at: to === 'completed' ? NOW : null,
+    });
   plan.status = to;
   plan.updates.push('status');
 }

@@ -38,7 +38,9 @@ const RENAME = statement('sessionTransfer.rename', 'update sessions set id = $2 
 const RESTORE = statement(
   'sessionTransfer.restore',
   `with s as (
-     update sessions set created_at = $2, last_activity_at = $3, archived_at = $4 where key = $1
+     update sessions set created_at = $2, last_activity_at = $3, archived_at = $4,
+       completed_at = case when state = 'completed' then $3::timestamptz end
+     where key = $1
    )
    update session_details set created_at = $2, updated_at = $5, checkpoint = $6::json, checkpoint_n = $7
    where key = $1`,

@@ -54,6 +54,10 @@ export class Session {
   @Column('text')
   state!: 'active' | 'paused' | 'completed' | 'crashed';
 
+  /** when the `state` became `completed`; null in every other */
+  @Column({ type: 'timestamptz', ...optionalTime })
+  completed_at!: Date | null;
+
   @Column({ type: 'timestamptz', ...optionalTime })
   archived_at!: Date | null;
 

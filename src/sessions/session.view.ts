@@ -51,7 +51,7 @@ const shape = {
   last_activity_at: timestamp,
   archived_at: timestamp.nullable(),
   deleted_at: timestamp.nullable(),
-  deleted_reason: text.meta({ description: '`requested` or `expired`' }),
+  deleted_reason: text.meta({ description: '`requested`, `expired` or `retention`' }),
 };
 
 const EXAMPLE = {

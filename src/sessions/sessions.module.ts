@@ -21,6 +21,8 @@ import { SessionCopiesService } from './session-copies.service.js';
 import { SessionEditsService } from './session-edits.service.js';
 import { SessionListRepository } from './session-list.repository.js';
 import { SessionListService } from './session-list.service.js';
+import { SessionStepsRepository } from './session-steps.repository.js';
+import { SessionStepsService } from './session-steps.service.js';
 import { SessionTransferRepository } from './session-transfer.repository.js';
 import { SessionTransferService } from './session-transfer.service.js';
 import { SessionsController } from './sessions.controller.js';
@@ -62,6 +64,8 @@ import { UserSessionsController } from './user-sessions.controller.js';
     SessionTransferService,
     CheckpointTransferRepository,
     SettlingService,
+    SessionStepsRepository,
+    SessionStepsService,
     CheckpointsService,
     LivenessService,
     DueSweep,
@@ -75,6 +79,7 @@ import { UserSessionsController } from './user-sessions.controller.js';
     SessionTransferService,
     CheckpointTransferRepository,
     LivenessService,
+    SessionStepsService,
     SessionsRepository,
     CheckpointsRepository,
   ],

@@ -49,10 +49,10 @@ export const INSERT = statement(
      insert into sessions (
        id, user_id, agent_id, client_id, session_type, runtime_backend, state, archived_at, legal_hold, title_seq,
        timeout_minutes, expires_at, heartbeat_timeout_seconds, overdue_at, auto_recover, recoveries, version, message_count, total_tokens, total_cost, last_call_seq,
-       event_seq, event_tx, created_at, last_activity_at)
+       event_seq, event_tx, created_at, last_activity_at, completed_at)
      select $1, $2, $3, $4, $5, $6, $7, case when $8 then at.now end, $9, $10, $11::int,
        case when $7 in ('active', 'paused') and not $8 then at.now + make_interval(mins => $11::int) end,
-       $23::int, case when $7 = 'active' and not $8 then at.now + make_interval(secs => $23::int) end, $24::boolean, 0, 1, 0, 0, 0, 0, jsonb_array_length($21::jsonb), ${CURRENT_TX}, at.now, at.now
+       $23::int, case when $7 = 'active' and not $8 then at.now + make_interval(secs => $23::int) end, $24::boolean, 0, 1, 0, 0, 0, 0, jsonb_array_length($21::jsonb), ${CURRENT_TX}, at.now, at.now, case when $7 = 'completed' then at.now end
      from at
      on conflict (id) do nothing
      returning *

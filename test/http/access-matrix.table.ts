@@ -225,6 +225,16 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
   entry('cancelJob', '', 'asker', { params: ({ job }) => ({ job_id: job }) }),
   entry('retryJob', '', 'asker', { jobState: 'failed', params: ({ job }) => ({ job_id: job }) }),
   entry('getServiceStats', '', 'any caller'),
+  entry('getRetentionPolicy', '', 'service'),
+  entry('putRetentionPolicy', '', 'service', { body: () => ({ purge_deleted_days: 60 }) }),
+  ...['getUserRetentionPolicy', 'putUserRetentionPolicy', 'deleteUserRetentionPolicy'].map((operation) =>
+    entry(operation, '', operation.startsWith('get') ? 'named' : 'service', {
+      params: ({ owner }) => ({ user_id: owner }),
+      ...(operation.startsWith('put') && { body: () => ({ max_age_days: 60 }) }),
+    }),
+  ),
+  entry('cleanUp', '', 'service', { body: () => ({}) }),
+  entry('cleanUp', 'to see what it would do', 'service', { body: () => ({ dry_run: true }) }),
   entry('searchMessages', 'of all the caller may see', 'any caller', { body: () => ({ query: 'hello' }) }),
   entry('searchMessages', 'in a session', 'viewer', {
     body: ({ session }) => ({ query: 'hello', session_id: session }),

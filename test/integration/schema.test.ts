@@ -16,6 +16,7 @@ import { Schedule } from '../../src/jobs/schedule.entity.js';
 import { MemoryEntry, MemorySpace, MemoryVersion } from '../../src/memory/memory.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
 import { MessageFold, MessageSum } from '../../src/messages/message-sums.entity.js';
+import { RetentionPolicy } from '../../src/retention/policy.entity.js';
 import { TextVector } from '../../src/search/embedding.entity.js';
 import { MemoryText, MessageText, SearchLanguageRow } from '../../src/search/text.entity.js';
 import { Checkpoint } from '../../src/sessions/checkpoint.entity.js';
@@ -60,6 +61,7 @@ const entities = [
   Collection,
   Installation,
   TextVector,
+  RetentionPolicy,
 ];
 
 let database: TestDatabase;

@@ -52,6 +52,8 @@ const testConfig = (environment: NodeJS.ProcessEnv): Config =>
       SERVICE_API_KEYS: `tests:${SERVICE_KEY}`,
       SWEEP_SECONDS: '3600',
       INDEX_SECONDS: '3600',
+      // `Sweeps.run` does what is scheduled too, whatever the time
+      RETENTION_CRON: 'off',
       PORT: '0',
       ...environment,
     },

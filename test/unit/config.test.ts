@@ -23,6 +23,7 @@ const DEFAULTS = {
   SESSION_TTL_MINUTES: undefined,
   MAX_SESSION_TTL_MINUTES: 525_600,
   SWEEP_SECONDS: 60,
+  RETENTION_CRON: '17 3 * * *',
   INDEX_SECONDS: 3,
   SUMMARIZE_AFTER_MESSAGES: 50,
   SEARCH_LANGUAGE: 'simple',
@@ -239,6 +240,10 @@ describe('a wrong value', () => {
     LOG_LEVEL: {
       values: ['verbose', '3', 'warning'],
       cure: /one of fatal, error, warn, info, debug, trace, silent/,
+    },
+    RETENTION_CRON: {
+      values: ['daily', '@daily', '17 3 * *', '60 3 * * *', '0 17 3 * * *', '0 0 31 2 *', 'none'],
+      cure: /five fields of cron \(UTC\) such as 17 3 \* \* \*, or off/,
     },
     CORS_ORIGINS: {
       values: [
