@@ -275,6 +275,7 @@ async function everythingAbout({ session, owner, caller }: Cell) {
        (select json_agg(t) from session_stats t where t.session_key = s.key) as stats,
        (select json_agg(r) from model_reports r where r.session_key = s.key) as reports,
        (select json_agg(j) from jobs j where j.user_id = $2) as jobs,
+       (select json_agg(p order by p.user_id) from retention_policies p where p.user_id in ('', $2)) as policies,
        (select count(*) from sessions o where o.user_id in ($2, $3)) as sessions
      from sessions s join session_details d using (key) where s.id = $1`,
     [session, owner, caller],
