@@ -244,7 +244,7 @@ test('random sessions under random policies: what an oracle says, dry and real',
       expect(real).toEqual(expectedSteps(all, policyOf, at));
       steps += real.length;
     }),
-    { numRuns: 12, endOnFailure: true },
+    { numRuns: 40, endOnFailure: true },
   );
-  console.log(`${steps} steps in 12 worlds`);
+  console.log(`${steps} steps in 40 worlds`);
 }, 180_000);
