@@ -7,7 +7,7 @@ import { type Service, startService } from '../setup/service.js';
 const DAY = 86_400_000;
 const NAME = 'cleanup by retention policies';
 /** …of each kind. */
-const EACH = 2_000;
+const EACH = 1_000;
 
 let app: TestApp;
 beforeEach(async () => {
@@ -127,7 +127,7 @@ test('workers killed again and again in a run: it goes on, and nothing happens t
   let worker = await startWorker();
   await comes();
   let killed = 0;
-  for (const done of [0, 900, 4_000, 7_000, 9_000, 11_000]) {
+  for (const done of [0, 450, 2_000, 3_500, 4_500, 5_500]) {
     const [job] = await reaches(done);
     if (job.finished_at !== null) break;
     worker.kill('SIGKILL');
@@ -146,7 +146,7 @@ test('workers killed again and again in a run: it goes on, and nothing happens t
 test('a worker that was taken for dead comes back: it does nothing more', async () => {
   const first = await startWorker();
   await comes();
-  await reaches(500);
+  await reaches(250);
   first.kill('SIGSTOP');
   const second = await startWorker();
   await sql(`update jobs set due_at = now() where state = 'running'`);
