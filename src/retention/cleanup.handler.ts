@@ -1,11 +1,12 @@
 import { type Handler, JobHandler, type RunningJob } from '../jobs/job-handler.js';
 import { SessionStepsService } from '../sessions/session-steps.service.js';
 import { begun, noted, reached, resultOf, type State } from './cleanup.js';
-import { type Due, DueRepository } from './due.repository.js';
+import { type Due, DueRepository, type Place } from './due.repository.js';
 
 /** Sessions looked at by one statement, which holds none of them. */
 const PAGE = 2_000;
 const USERS = 100;
+const USER_PAGE = 1_000;
 /** Sessions held by one transaction: short enough to hold nobody up. */
 const BATCH = 100;
 
@@ -52,20 +53,35 @@ export class CleanupHandler implements Handler {
     const { users, last } = await this.due.usersBeyond(run.state.after as string, USERS);
     if (last === null) return advance(run, { phase: 'done' });
     for (const user of users) {
-      while (await this.nextBeyond(run, user)) {}
-      await advance(run, { after: user, place: null });
+      await this.archiveBeyond(run, user);
+      await advance(run, { after: user, within: null });
     }
-    await advance(run, { after: last, place: null });
+    await advance(run, { after: last, within: null });
   }
 
-  /** Whether there may be more of this user's. */
-  private async nextBeyond(run: Run, user: string): Promise<boolean> {
-    const { as_of, place } = run.state;
-    const due = await this.due.beyond(as_of, user, place, BATCH);
-    await this.take(run, due, (keys) => this.due.beyondAmong(as_of, user, keys));
-    const last = due.at(-1);
-    if (last) await advance(run, { place: [last.due_since.toISOString(), last.key] });
-    return due.length === BATCH;
+  private async archiveBeyond(run: Run, user: string): Promise<void> {
+    const { as_of } = run.state;
+    const edge = run.state.within?.edge ?? (await this.edgeOf(as_of, user));
+    if (edge === null) return;
+    for (let place = run.state.within?.place ?? null; ; ) {
+      const { due, last } = await this.due.beyond(as_of, user, edge, place, USER_PAGE);
+      if (last === null) return;
+      await this.take(run, due, (keys) => this.due.beyondAmong(as_of, user, edge, keys));
+      place = last;
+      await advance(run, { within: { edge, place } });
+    }
+  }
+
+  /** The most active of the user's sessions that is one too many; null: none is. */
+  private async edgeOf(now: string, user: string): Promise<Place | null> {
+    let left = await this.due.limitOf(user);
+    if (left === null) return null;
+    for (let before: Place | null = null; ; ) {
+      const page = await this.due.counted(now, user, before, USER_PAGE);
+      for (const { place, isCounted } of page) if (isCounted && left-- === 0) return place;
+      if (page.length === 0) return null;
+      before = page.at(-1)!.place;
+    }
   }
 
   private async take(run: Run, due: Due[], judge: Judge): Promise<void> {

@@ -23,15 +23,15 @@ export interface State {
   phase: 'rules' | 'limits' | 'done';
   /** the last session, or user, that is done with */
   after: number | string;
-  /** within the next user's sessions */
-  place: Place | null;
+  /** the next user's: the most active session beyond what he may have, and how far those up to it are done with */
+  within: { edge: Place; place: Place | null } | null;
   counts: Record<Action, number>;
   actions: Told[];
 }
 
 export const begun = (dryRun: boolean, now: Date): State => ({
   ...{ dry_run: dryRun, as_of: now.toISOString() },
-  ...{ phase: 'rules', after: 0, place: null },
+  ...{ phase: 'rules', after: 0, within: null },
   ...{ counts: { archive: 0, delete: 0, purge: 0 }, actions: [] },
 });
 

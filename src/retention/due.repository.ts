@@ -16,6 +16,11 @@ export interface Due {
 /** Where a walk over one user's sessions goes on: the activity of the last one seen, and its key. */
 export type Place = [activity: string, key: number];
 
+interface Counted {
+  place: Place;
+  isCounted: boolean;
+}
+
 type Judged = Omit<Due, 'action'> & { action: Action | null };
 
 /** What is due by the policies, found by walks whose every page is bounded. */
@@ -51,15 +56,42 @@ export class DueRepository {
     return { users, last: rows.at(-1)?.user_id ?? null };
   }
 
-  /** A user's sessions beyond what he may have, the least active first. */
-  beyond(now: string, user: string, after: Place | null, limit: number): Promise<Due[]> {
-    const [activity, key] = after ?? ['-infinity', 0];
-    return this.database.query<Due>(BEYOND, [now, user, activity, key, limit]);
+  /** How many sessions the user may have; null: as many as he likes. */
+  async limitOf(user: string): Promise<number | null> {
+    const [row] = await this.database.query<{ most: number | null }>(LIMIT_OF, [user]);
+    return row!.most;
   }
 
-  /** …those among these that still are. */
-  beyondAmong(now: string, user: string, keys: number[]): Promise<Due[]> {
-    return this.database.query<Due>(BEYOND_AMONG, [now, user, keys]);
+  /** The user's next sessions before a place, the most active first: where they are, and whether they count. */
+  async counted(now: string, user: string, before: Place | null, limit: number): Promise<Counted[]> {
+    const [activity, key] = before ?? ['infinity', 0];
+    const rows = await this.database.query<{ last_activity_at: Date; key: number; is_counted: boolean }>(
+      COUNTED,
+      [...[now, user, limit, activity, key]],
+    );
+    return rows.map((row) => ({
+      place: [row.last_activity_at.toISOString(), row.key],
+      isCounted: row.is_counted,
+    }));
+  }
+
+  /** The next of the user's sessions up to the edge of what he may have, the least active first; `last` is where the page ends. */
+  async beyond(
+    now: string,
+    user: string,
+    edge: Place,
+    after: Place | null,
+    limit: number,
+  ): Promise<{ due: Due[]; last: Place | null }> {
+    const values = [now, user, limit, ...(after ?? ['-infinity', 0]), ...edge];
+    const rows = await this.database.query<Judged>(BEYOND, values);
+    const last = rows.at(-1);
+    return { due: rows.filter(isDue), last: last ? [last.due_since.toISOString(), last.key] : null };
+  }
+
+  /** …those among these that are there still. */
+  async beyondAmong(now: string, user: string, edge: Place, keys: number[]): Promise<Due[]> {
+    return (await this.database.query<Judged>(BEYOND_AMONG, [now, user, keys, ...edge])).filter(isDue);
   }
 }
 
@@ -90,6 +122,11 @@ const IS_ANYONE_LIMITED = statement(
   `select from retention_policies where policy ->> 'max_sessions_per_user' is not null limit 1`,
 );
 
+const LIMIT_OF = statement(
+  'due.limitOf',
+  `select p.max_sessions_per_user as most from ${effectivePolicy('$1::text')} p`,
+);
+
 /** From name to name along an index. What expired counts here, and what other rules lay aside: who is found is looked at again. */
 const USERS = statement(
   'due.users',
@@ -108,27 +145,42 @@ const USERS = statement(
    order by u.user_id`,
 );
 
-/** \`edge\` is the most active of those beyond: what is more active stays. */
-const beyond = (which: string, rest: string) => `
-  with p as materialized (select * from ${effectivePolicy('$2::text')} p),
-  edge as materialized (
-    select s.last_activity_at, s.key
-    from sessions s cross join p ${judged('$1')}
-    where s.user_id = $2 and p.max_sessions_per_user is not null and ${isCounted}
-    order by s.last_activity_at desc, s.key desc
-    offset (select max_sessions_per_user from p) limit 1
-  )
-  select s.key, s.id as session_id, 'archive' as action, 'max_sessions_per_user' as rule, s.last_activity_at as due_since
-  from sessions s cross join p cross join edge ${judged('$1')}
-  where s.user_id = $2 and (s.last_activity_at, s.key) <= (edge.last_activity_at, edge.key)
-    and ${isCounted} and ${mayGiveWay('$1')} and ${which} ${rest}`;
+/** Rows of a user along the index of his activity; the last one of a page is always there. */
+const activityPage = (from: string, direction: 'asc' | 'desc') => `
+  select * from sessions where user_id = $2 and ${from}
+  order by last_activity_at ${direction}, key ${direction} limit $3`;
+
+const COUNTED = statement(
+  'due.counted',
+  `with page as materialized (${activityPage('(last_activity_at, key) < ($4::timestamptz, $5::bigint)', 'desc')})
+   select s.last_activity_at, s.key, coalesce(${isCounted}, false) as is_counted
+   from page s cross join lateral ${effectivePolicy('s.user_id')} p ${judged('$1')}
+   order by s.last_activity_at desc, s.key desc`,
+);
+
+const beyond = (page: string, also: string) => `
+  with page as materialized (${page})
+  select s.key, s.id as session_id, s.last_activity_at as due_since, 'max_sessions_per_user' as rule,
+    case when ${isCounted} and ${mayGiveWay('$1')} ${also} then 'archive' end as action
+  from page s cross join lateral ${effectivePolicy('s.user_id')} p ${judged('$1')}
+  order by s.last_activity_at, s.key`;
 
 const BEYOND = statement(
   'due.beyond',
   beyond(
-    '(s.last_activity_at, s.key) > ($3::timestamptz, $4::bigint)',
-    'order by s.last_activity_at, s.key limit $5',
+    activityPage(
+      '(last_activity_at, key) > ($4::timestamptz, $5::bigint) and (last_activity_at, key) <= ($6::timestamptz, $7::bigint)',
+      'asc',
+    ),
+    '',
   ),
 );
 
-const BEYOND_AMONG = statement('due.beyondAmong', beyond('s.key = any($3::bigint[])', 'order by s.last_activity_at, s.key'));
+const BEYOND_AMONG = statement(
+  'due.beyondAmong',
+  beyond(
+    'select * from sessions where key = any($3::bigint[])',
+    `and s.user_id = $2 and (s.last_activity_at, s.key) <= ($4::timestamptz, $5::bigint)
+     and p.max_sessions_per_user is not null`,
+  ),
+);

@@ -55,7 +55,8 @@ export function expectedSteps(
       .filter(({ s }) => s.user === user && !s.hidden && isOpen(statusOf(s, now)) && byItself.get(s) === null)
       .sort((a, b) => b.s.activity - a.s.activity || b.key - a.key);
     for (const { s } of counted.slice(most).reverse()) {
-      if (s.held || s.busy || recovers(s, now)) continue;
+      // who was active since the run began counts, and stays
+      if (s.held || s.busy || recovers(s, now) || s.activity > now) continue;
       const due_since = new Date(s.activity).toISOString();
       steps.push({ session_id: s.id, action: 'archive', rule: 'max_sessions_per_user', due_since });
     }

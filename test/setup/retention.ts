@@ -73,7 +73,7 @@ export async function cleanUpAt(
 ): Promise<{ counts: Row; actions: Step[] }> {
   const id = newId();
   const cursor = {
-    ...{ dry_run: dryRun, as_of: new Date(at).toISOString(), phase: 'rules', after: 0, place: null },
+    ...{ dry_run: dryRun, as_of: new Date(at).toISOString(), phase: 'rules', after: 0, within: null },
     ...{ counts: { archive: 0, delete: 0, purge: 0 }, actions: [] },
   };
   await database.pool.query(
