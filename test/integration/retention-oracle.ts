@@ -5,7 +5,9 @@ export type Policy = Record<string, number | null>;
 const DAY = 86_400_000;
 const STRENGTH = { purge: 0, delete: 1, archive: 2 };
 
-const statusOf = (s: Kept, now: number) => {
+/** The rules are held against the moment a run began, the status is that of its turn: a moment later. */
+const statusOf = (s: Kept, began: number) => {
+  const now = began + 2;
   if (s.deleted !== null) return 'deleted';
   if (s.archived !== null) return 'archived';
   const isOverdue = s.overdue !== null && s.overdue <= now && !s.busy;
