@@ -12,7 +12,11 @@ export interface JobKindSpec {
 
 /** Every kind of job there is. The room whose work it does holds its handler (`@JobHandler`); without one the start is refused. */
 export const JOB_KINDS = {
-  cleanup: { about: 'archives, deletes and purges what the retention policies say', attempts: 100 },
+  cleanup: {
+    about: 'archives, deletes and purges what the retention policies say',
+    scope: 'admin',
+    attempts: 100,
+  },
   merge: { about: 'makes one session out of several', attempts: 100 },
   split: { about: 'makes several sessions out of parts of one', attempts: 100 },
   summarize: { about: 'lets a model sum a session up', attempts: 50 },
