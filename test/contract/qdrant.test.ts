@@ -5,7 +5,7 @@ import { describeVectorStore } from './vector-store.suite.js';
 const real = process.env.QDRANT_URL;
 if (!real) console.info('QDRANT_URL is not set: the contract is held against the fake Qdrant only');
 
-const FILTERS = Number(process.env.FILTERS ?? 1000);
+const FILTERS = Number(process.env.FILTERS ?? 250);
 
 for (const layout of LAYOUTS) {
   const open = async () => {

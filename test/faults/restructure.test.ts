@@ -251,7 +251,7 @@ describe.each(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
     test.each(
       tried.flatMap(([what, place]) => [
         [what, 'is lost', place] as const,
-        ...(place.table === 'jobs' ? [[what, 'is written all the same', place] as const] : []),
+        ...(place === ENDED ? [[what, 'is written all the same', place] as const] : []),
       ]),
     )(
       'whose worker is killed when it %s, which %s, comes out as ever',
