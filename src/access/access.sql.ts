@@ -25,6 +25,13 @@ export const isUnmoved = (session: string, user: string) => `
     else ${session}.sharing = (select before.sharing from sessions before where before.key = ${session}.key)
   end`;
 
+/**
+ * SQL for: a user gave the session away, and is still what that made him. Its owner did not ask for it, so it is not
+ * taken for one of his own where none is named: else he might write where another reads.
+ */
+export const wasGiven = (session: string) =>
+  `exists (select from members giver where giver.session_key = ${session}.key and giver.added_by = giver.user_id)`;
+
 /** SQL for: the session was shared with this user. */
 export const sharedWith = (session: string, user: string) =>
   `exists (select from members member where member.session_key = ${session}.key and member.user_id = ${user})`;

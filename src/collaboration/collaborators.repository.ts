@@ -36,7 +36,7 @@ export class CollaboratorsRepository {
     return { total: found!.total, roles: new Map(found!.roles) };
   }
 
-  /** Who is a member already keeps by whom and when he was added. */
+  /** Who is a member already keeps by whom and when he was added; who came by giving the session away is there by leave of its owner then. */
   async save(key: number, users: string[], role: Share['role'], addedBy: string | null): Promise<void> {
     await this.database.query(SAVE, [key, users, role, addedBy]);
   }
@@ -72,7 +72,8 @@ const SAVE = statement(
   'collaborators.save',
   `insert into members (session_key, user_id, role, added_by, added_at)
    select $1::bigint, name, $3::text, $4::text, clock_timestamp() from unnest($2::text[]) as name
-   on conflict (session_key, user_id) do update set role = excluded.role`,
+   on conflict (session_key, user_id) do update set role = excluded.role,
+     added_by = case when members.added_by = members.user_id then excluded.added_by else members.added_by end`,
 );
 
 const DELETE = statement(

@@ -104,6 +104,7 @@ function complete(operation: Tree, schemas: Record<string, JsonSchema>): void {
   operation.security = spec.scope === null ? [] : SECURITY;
   if (spec.scope) operation['x-scope'] = spec.scope;
   if (spec.permission) operation['x-permission'] = spec.permission;
+  if (spec.onlyServices) operation['x-only-services'] = true;
   operation.parameters = [...(operation.parameters ?? []).map(tidyParameter), ...headersOfRequest(spec)];
   if (spec.body) operation.requestBody = requestBody(operation, spec.body, schemas);
   else delete operation.requestBody;

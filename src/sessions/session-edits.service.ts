@@ -100,12 +100,12 @@ export class SessionEditsService {
     return this.sessions.save(settled, { sharing: row.sharing + 1 }, {}, events, caller.userId);
   }
 
-  /** Gives a locked session to another user; beside the change of the field, it is told as these events. */
+  /** Gives a locked session to another user; beside the change of the field, it is told as these events. No sign of life: he has done nothing with it. */
   async passOn(row: SessionRow, user_id: string, events: NewEvent[], caller: Caller): Promise<SessionRow> {
     const settled = await this.settling.settle(row, caller.userId);
     const plan: Plan = { session: {}, details: {}, updates: ['user_id'], status: settled.status };
     const told = [...eventsOf(settled, plan), ...events];
-    const session = { user_id, sharing: row.sharing + 1 };
+    const session = { user_id, sharing: row.sharing + 1, last_activity_at: row.last_activity_at };
     return this.sessions.save(settled, session, { user_id }, told, caller.userId);
   }
 

@@ -29,10 +29,13 @@ export const sessionRecord = z
   .superRefine(checkTogether);
 export type SessionRecord = z.output<typeof sessionRecord>;
 
-function checkTogether({ title, title_seq, checkpoint, checkpoint_n }: SessionRecord, ctx: z.RefinementCtx) {
+function checkTogether(record: SessionRecord, ctx: z.RefinementCtx) {
+  const { title, title_seq, checkpoint, checkpoint_n, created_at, last_activity_at } = record;
   const fault = (path: string, message: string) => ctx.addIssue({ code: 'custom', path: [path], message });
   if ((title_seq === null) !== !title) fault('title_seq', 'must be there with a title, and only then');
   if (checkpoint !== null && checkpoint_n === 0) fault('checkpoint_n', 'must number the checkpoint');
+  if (Date.parse(last_activity_at) < Date.parse(created_at))
+    fault('last_activity_at', 'is before created_at');
 }
 
 const DOCUMENTS = ['metadata', 'context', 'configuration', 'conversation_data', 'runtime_metadata'] as const;

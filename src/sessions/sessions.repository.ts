@@ -23,6 +23,7 @@ import {
   STORE_SUMMARY,
   save,
   TELL,
+  WAS_GIVEN,
 } from './sessions.sql.js';
 
 /** Stands for the database's clock in a change. */
@@ -186,6 +187,12 @@ export class SessionsRepository {
       session_type,
     ]);
     return row ?? null;
+  }
+
+  /** Whether another user gave it to its owner, and still has a part in it. */
+  async wasGiven(key: number): Promise<boolean> {
+    const [row] = await this.database.query<{ was_given: boolean }>(WAS_GIVEN, [key]);
+    return row!.was_given;
   }
 
   /** Makes callers who ask the same wait for each other until the transaction ends. */

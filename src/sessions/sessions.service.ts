@@ -152,6 +152,10 @@ export class SessionsService {
     return holder.status === 'deleted' && sameOwner(holder, owner);
   }
 
+  private async isOwn(holder: SessionRow, owner: Owner): Promise<boolean> {
+    return sameOwner(holder, owner) && !(await this.sessions.wasGiven(holder.key));
+  }
+
   private async createOrReturn(
     session: NewSession,
     ifExists: CreateSession['if_exists'],
@@ -164,7 +168,7 @@ export class SessionsService {
       const holder = await this.sessions.lock(session.id, caller.userId);
       if (await this.isFree(session.id, holder, session)) {
         if (holder) await this.edits.giveUpId(holder);
-      } else if (holder && sameOwner(holder, session) && ifExists === 'return') {
+      } else if (holder && ifExists === 'return' && (await this.isOwn(holder, session))) {
         return { status: 200, ids: [holder.key], value: verify(holder, 'read') };
       } else throw idTaken();
       return this.createOrReturn(session, ifExists, caller, events);
@@ -216,9 +220,7 @@ export class SessionsService {
     }
     const user_id = caller.userId ?? input.user_id ?? null;
     const agent_id = input.agent_id ?? null;
-    if (user_id === null && agent_id === null) {
-      throw ownerRequired('/user_id');
-    }
+    if (user_id === null && agent_id === null) throw ownerRequired('/user_id');
     return { user_id, agent_id };
   }
 }

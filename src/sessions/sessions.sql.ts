@@ -1,4 +1,4 @@
-import { isUnmoved, roleIn } from '../access/access.sql.js';
+import { isUnmoved, roleIn, wasGiven } from '../access/access.sql.js';
 import { statement } from '../database/statement.js';
 import { CURRENT_TX, insertEventList, numberEvents } from '../events/events.sql.js';
 import { type Clock, hasLapsed, statusOf } from './session.sql.js';
@@ -99,10 +99,15 @@ export const MOST_RECENT = statement(
   `select s.id from sessions s
    where ($1::text is null or s.user_id = $1) and ($2::text is null or s.agent_id = $2)
      and ($3::text is null or s.client_id = $3) and ($4::text is null or s.session_type = $4)
-     and s.purged_at is null and ${statusOf('s')} in ('active', 'paused')
+     and s.purged_at is null and ${statusOf('s')} in ('active', 'paused') and not ${wasGiven('s')}
    order by s.last_activity_at desc, s.key desc
    limit 1
    for update`,
+);
+
+export const WAS_GIVEN = statement(
+  'sessions.wasGiven',
+  `select ${wasGiven('s')} as was_given from sessions s where s.key = $1`,
 );
 
 export const MARK_PURGED = statement(

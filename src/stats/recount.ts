@@ -41,18 +41,21 @@ const PAGE = statement(
    where messages_before < $3::bigint`,
 );
 
+/** A session that was deleted for good meanwhile is taken apart. */
+const STILL_THERE = 'select key from sessions where key = any($1::bigint[]) and purged_at is null';
+
 const SUMS = statement(
   'recount.sums',
-  `with message as (
+  `with session as (${STILL_THERE}), message as (
      select m.session_key, m.role, coalesce(m.model, '') as model,
        to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD') as day, m.tokens_used, m.cost_usd
      from message_folds f join messages m on m.session_key = f.session_key and m.seq <= f.folded_seq
-     where f.session_key = any($1::bigint[])
+     where f.session_key in (select key from session)
    ), counted as (
      select session_key, kind, name, count(*) as messages, coalesce(sum(tokens_used), 0) as tokens, coalesce(sum(cost_usd), 0) as cost
      from message cross join lateral (values ('role', role), ('model', model), ('day', day)) as part(kind, name)
      group by session_key, kind, name
-   ), kept as (select * from message_sums where session_key = any($1::bigint[]))
+   ), kept as (select * from message_sums where session_key in (select key from session))
    select distinct session_key, 'messages by ' || kind as what
    from counted c full join kept k using (session_key, kind, name)
    where (c.messages, c.tokens, c.cost) is distinct from (k.messages, k.tokens, k.cost)`,
@@ -70,14 +73,14 @@ const TOTALS = statement(
 
 const MODELS = statement(
   'recount.models',
-  `with report as (
+  `with session as (${STILL_THERE}), report as (
      select *, lag(model_name) over (partition by session_key, model_type order by n) <> model_name as is_switch
-     from model_reports where session_key = any($1::bigint[])
+     from model_reports where session_key in (select key from session)
    ), counted as (
      select session_key, model_type, model_name, sum(calls) as calls, sum(tokens) as tokens, sum(cost_usd) as cost_usd,
        min(reported_at) as first_used_at, max(reported_at) as last_used_at, max(n) as last_n
      from report group by session_key, model_type, model_name
-   ), kept as (select * from model_usage where session_key = any($1::bigint[]))
+   ), kept as (select * from model_usage where session_key in (select key from session))
    select session_key, 'use of models' as what from counted c full join kept k using (session_key, model_type, model_name)
    where (c.calls, c.tokens, c.cost_usd, c.first_used_at, c.last_used_at, c.last_n)
      is distinct from (k.calls, k.tokens, k.cost_usd, k.first_used_at, k.last_used_at, k.last_n)
@@ -87,6 +90,6 @@ const MODELS = statement(
      select session_key, count(*) as reports, count(*) filter (where is_switch) as switches,
        max(reported_at) filter (where is_switch) as last_switch_at
      from report group by session_key) r on r.session_key = s.session_key
-   where s.session_key = any($1::bigint[]) and (s.reports, s.switches, s.last_switch_at)
+   where s.session_key in (select key from session) and (s.reports, s.switches, s.last_switch_at)
      is distinct from (coalesce(r.reports, 0), coalesce(r.switches, 0), r.last_switch_at)`,
 );

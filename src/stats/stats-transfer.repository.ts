@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError, invalid } from '../common/errors.js';
+import { mergePatch } from '../common/json.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { ModelUsageRepository } from './model-usage.repository.js';
@@ -35,7 +36,9 @@ export class StatsTransferRepository {
    */
   async insert(session: number, counted: CountersRecord | null, reports: ReportRecord[]): Promise<void> {
     if (counted) {
-      const { counters, metadata } = counted;
+      const { counters } = counted;
+      // as PUT would have made it: a null in it would take a member away wherever it is merged into
+      const metadata = mergePatch({}, counted.metadata);
       await this.database.query(INSERT, [session, JSON.stringify(counters), JSON.stringify(metadata)]);
     }
     if (reports.length > 0) await this.usage.append(session, reports).catch(refuse);

@@ -4,6 +4,7 @@ import type { Caller } from '../common/caller.js';
 import { forbidden } from '../common/errors.js';
 import { CHOSEN_ID, canonicalId, RESERVED_IDS } from '../common/ids.js';
 import { Database } from '../database/database.js';
+import { violates } from '../database/failures.js';
 import { LOG } from '../http/log.js';
 import { HiddenSessionsService } from '../sessions/hidden-sessions.service.js';
 import type { SessionRow } from '../sessions/session.view.js';
@@ -18,6 +19,8 @@ import { Parts } from './parts.js';
 const LEASE = 180;
 /** Time for those that are nearly done when the process stops. */
 const PATIENCE_MS = 10_000;
+/** Each of them finds another who took the id in that moment. */
+const SHOWN_TRIES = 5;
 
 export interface Imported {
   session: SessionRow;
@@ -94,17 +97,26 @@ export class ImportService implements BeforeApplicationShutdown {
     }
   }
 
-  private show(
+  private async show(
     key: number,
     { session, manifest, tally }: Intake,
     plan: Parameters<SessionTransferService['show']>[2],
     caller: Caller,
   ): Promise<Imported> {
-    return this.database.run(async () => {
-      const told = { from_session_id: manifest!.session_id, up_to_seq: tally.of('message') };
-      await this.transfer.show(key, session!, plan, caller, told);
-      return { session: await this.sessions.getByKey(key, caller), counts: tally.counts };
-    });
+    const show = () =>
+      this.database.run(async () => {
+        const told = { from_session_id: manifest!.session_id, up_to_seq: tally.of('message') };
+        await this.transfer.show(key, session!, plan, caller, told);
+        return { session: await this.sessions.getByKey(key, caller), counts: tally.counts };
+      });
+    for (let tries = 1; ; tries++) {
+      try {
+        return await show();
+      } catch (error) {
+        // somebody else took the id meanwhile: nothing is shown yet, and who has it is seen now
+        if (!violates(error, 'sessions_id') || tries === SHOWN_TRIES) throw error;
+      }
+    }
   }
 }
 

@@ -467,7 +467,8 @@ async function together(operation: HostileOperation, cases: Hostile[], session: 
 }
 
 async function attempt(operation: HostileOperation, hostile: Hostile, session: string) {
-  const { expected } = hostile;
+  // what only services may is refused to mallory, most of it before anybody looks at what he sent
+  const expected = operation.onlyServices && hostile.expected ? [...hostile.expected, 403] : hostile.expected;
   const example =
     hostile.valid && operation.body !== null ? Buffer.from(JSON.stringify(operation.bodyExample)) : undefined;
   const headers = { ...(example ? JSON_TYPE : {}), ...hostile.headers };

@@ -14,6 +14,7 @@ export interface HostileOperation {
   method: string;
   path: string;
   scope: string | null;
+  onlyServices: boolean;
   parameters: Parameter[];
   /** schema of the JSON body, null: it takes none */
   body: Tree | null;
@@ -28,6 +29,7 @@ export const operations: HostileOperation[] = Object.entries<Tree>(contract.path
     method: method.toUpperCase(),
     path,
     scope: operation['x-scope'] ?? null,
+    onlyServices: operation['x-only-services'] ?? false,
     parameters: (operation.parameters ?? []).map(resolve),
     body: operation.requestBody?.content['application/json']?.schema ?? null,
     bodyExample: operation.requestBody?.content['application/json']?.example,

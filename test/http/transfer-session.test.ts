@@ -117,7 +117,20 @@ it('takes along lists, totals and what can be resumed', async () => {
   expect(await stats(api)).toMatchObject({ total_sessions: 0, total_messages: 0 });
   const resume = (by: Api) => by.post('/api/v1/sessions/resume', { client_id: 'web' });
   expectRefused(await resume(api), 404, 'session_not_found');
+  // who gave it reads it still: it is not taken for one of the heir's own until he says what the other is there
+  expectRefused(await resume(heirs), 404, 'session_not_found');
+  expectOk(await heirs.delete(at(id, `/share/${user}`)), 204);
   expect(expectOk(await resume(heirs)).session_id).toBe(id);
+});
+
+it('plants nothing: what is asked for without being named is one’s own', async () => {
+  const own = (await create(heirs, { client_id: 'web' })).session_id;
+  await transfer(heir);
+  expect(expectOk(await heirs.post('/api/v1/sessions/resume', { client_id: 'web' })).session_id).toBe(own);
+  const named = { session_id: id, if_exists: 'return' };
+  expectRefused(await heirs.post('/api/v1/sessions', named), 409, 'session_id_taken');
+  await share(app, id, user, 'viewer');
+  expect(expectOk(await heirs.post('/api/v1/sessions', named)).session_id).toBe(id);
 });
 
 it('takes along the id: who had it cannot make it anew, who has it can', async () => {

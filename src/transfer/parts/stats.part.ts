@@ -31,14 +31,16 @@ export class StatsPart implements Part {
   /** What is reported from now on is not in it. */
   async open({ key }: SessionRow): Promise<Opened> {
     const found = await this.rows.find(key);
-    return { count: found ? 1 + found.reports : 0, pages: () => this.pages(key, found?.reports ?? 0) };
+    if (!found) return { count: 0, pages: () => none() };
+    return {
+      count: (isCounted(found) ? 1 : 0) + found.reports,
+      pages: () => this.pages(key, found.reports),
+    };
   }
 
   private async *pages(session: number, last: number) {
     const counted = await this.rows.find(session);
-    const isEmpty = (document: object) => Object.keys(document).length === 0;
-    if (counted && !(isEmpty(counted.counters) && isEmpty(counted.metadata)))
-      yield [toCountersRecord(counted)];
+    if (counted && isCounted(counted)) yield [toCountersRecord(counted)];
     for (let after = 0; after < last; ) {
       const page = await this.rows.findPage(session, after, last);
       if (page.length === 0) return;
@@ -57,6 +59,11 @@ export class StatsPart implements Part {
     );
   }
 }
+
+const isCounted = (found: { counters: object; metadata: object }) =>
+  Object.keys(found.counters).length > 0 || Object.keys(found.metadata).length > 0;
+
+async function* none(): AsyncGenerator<object[]> {}
 
 class StatsReader implements Reader {
   private isCounted = false;

@@ -15,8 +15,13 @@ export interface HeldSpace extends Size {
   shape: Shape;
 }
 
+/** A page of points ends where so many bytes of them are reached. */
+export const PAGE_BYTES = 16 * 1024 * 1024;
+
 export interface PointFound {
   id: string;
+  /** of vectors and payload */
+  bytes: number;
   payload: JsonObject | null;
   vectors: Buffer | null;
 }
@@ -64,9 +69,9 @@ export class PointsRepository {
     return this.read(FIND, [name, ids, what.payload, what.vectors]);
   }
 
-  /** The first behind `after`, in order; null: there is no such space. */
+  /** The first behind `after`, in order, as many as `PAGE_BYTES` allow; null: there is no such space. */
   findPage(name: string, after: string, limit: number, what: With): Promise<PointFound[] | null> {
-    return this.read(FIND_PAGE, [name, after, what.payload, what.vectors, limit]);
+    return this.read(FIND_PAGE, [name, after, what.payload, what.vectors, limit, PAGE_BYTES]);
   }
 
   private async read(sql: typeof FIND, values: unknown[]): Promise<PointFound[] | null> {
@@ -130,7 +135,7 @@ const SWEEP = statement(
    update vector_spaces set gone = 0, floor = revision where key = $1`,
 );
 
-const columns = `p.id, case when $3::boolean then p.payload end as payload,
+const columns = `p.id, p.bytes, case when $3::boolean then p.payload end as payload,
   case when $4::boolean then p.vectors end as vectors`;
 
 const FIND = statement(
@@ -144,7 +149,11 @@ const FIND = statement(
 const FIND_PAGE = statement(
   'vectors.findPage',
   `select ${columns} from vector_spaces s left join lateral (
-     select * from vector_points where space_key = s.key and id > $2 and payload is not null order by id limit $5
+     select * from (
+       select first.*, sum(bytes) over (order by id) - bytes as before from (
+         select * from vector_points where space_key = s.key and id > $2 and payload is not null order by id limit $5
+       ) first
+     ) summed where before < $6::int
    ) p on true
    where s.name = $1 order by p.id`,
 );

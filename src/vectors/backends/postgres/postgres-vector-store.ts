@@ -18,7 +18,13 @@ import type {
 } from '../../vector-store.js';
 import { readFailed, writeFailed } from './failures.js';
 import { packVectors, strideOf, toUnit, unpackVectors } from './packed-vectors.js';
-import type { HeldSpace, PointFound, PointsRepository, Size } from './points.repository.js';
+import {
+  type HeldSpace,
+  PAGE_BYTES,
+  type PointFound,
+  type PointsRepository,
+  type Size,
+} from './points.repository.js';
 import type { PointRead, SearchThread } from './search-thread.js';
 import type { SpacesRepository } from './spaces.repository.js';
 import { fromStored, toStored } from './stored-id.js';
@@ -107,14 +113,20 @@ export class PostgresVectorStore implements VectorStore {
   async scan(space: Space, request: ScanRequest): Promise<{ points: Found[]; next: PointId | null }> {
     const { after, limit, filter } = request;
     const behind = after === undefined ? '' : toStored(after);
-    const found = filter
-      ? (await this.thread.run('scan', space.name, { ...request, after: behind }))?.map(ofThread)
-      : (await read(() => this.points.findPage(space.name, behind, limit + 1, request)))?.map((row) =>
-          ofRow(space.shape, row, request),
-        );
+    if (!filter) return this.scanAll(space, behind, request);
+    const found = (await this.thread.run('scan', space.name, { ...request, after: behind }))?.map(ofThread);
     if (!found) throw noSpace();
     const points = found.slice(0, limit);
-    return { points, next: found.length > limit ? (points.at(-1)?.id ?? null) : null };
+    return { points, next: found.length > limit ? points.at(-1)!.id : null };
+  }
+
+  private async scanAll(space: Space, behind: string, request: ScanRequest) {
+    const { limit } = request;
+    const rows = await read(() => this.points.findPage(space.name, behind, limit + 1, request));
+    if (!rows) throw noSpace();
+    const points = rows.slice(0, limit).map((row) => ofRow(space.shape, row, request));
+    const isCut = rows.length > limit || rows.reduce((sum, { bytes }) => sum + bytes, 0) >= PAGE_BYTES;
+    return { points, next: isCut ? points.at(-1)!.id : null };
   }
 
   async query(space: Space, request: QueryRequest): Promise<Hit[]> {
