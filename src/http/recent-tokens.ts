@@ -17,6 +17,7 @@ export class RecentTokens {
 
   /** null: it must be checked */
   find(digest: string): Bearer | null {
+    if (this.keys.areStale) return null;
     this.keys.keepFresh();
     if (this.revision !== this.keys.revision) this.bearers.clear();
     this.revision = this.keys.revision;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { errors, type JWTVerifyOptions, jwtVerify } from 'jose';
+import { errors, type JWTVerifyOptions } from 'jose';
 import type { Logger } from 'pino';
 import { ALL_SCOPES, type Caller } from '../common/caller.js';
 import { DomainError } from '../common/errors.js';
@@ -54,7 +54,7 @@ export class Tokens {
 
   private async check(token: string) {
     try {
-      return (await jwtVerify(token, this.keys.find, this.rules)).payload;
+      return await this.keys.verify(token, this.rules);
     } catch (error) {
       if (error instanceof DomainError) throw error;
       if (error instanceof errors.JWTExpired) throw refused('token_expired', 'The token has expired.');

@@ -310,6 +310,32 @@ describe('the keys', () => {
     expectRefused(await list(early), 401, 'invalid_token');
   });
 
+  test.each([undefined, 'always'])('may all have the `kid` %s, also when they change', async (kid) => {
+    const name = { kid } as { kid: string };
+    const change = async () => {
+      own.keys = [];
+      await own.add('ES256', name);
+      return own.token(user, {}, name);
+    };
+    const early = await change();
+    expectOk(await list(early));
+    const late = await change();
+    const answer = await eventually(
+      () => list(late),
+      ({ status }) => status === 200,
+    );
+    expectOk(answer);
+    expectRefused(await list(early), 401, 'invalid_token');
+    await own.add('ES256', name);
+    const latest = await own.token(user, {}, name);
+    await eventually(
+      () => list(latest),
+      ({ status }) => status === 200,
+    );
+    expectOk(await list(late));
+    expectRefused(await list(early), 401, 'invalid_token');
+  });
+
   test('that nobody has are asked for once in a while only, however many tokens name them', async () => {
     const good = await own.token(user);
     expectOk(await list(good));
