@@ -52,7 +52,7 @@ export class Derivations implements OnModuleInit {
     return this.due.count();
   }
 
-  /** Derives from what is due, or notes what is; answers whether there may be more. */
+  /** Derives from what is due, and notes what more is; answers whether there may be more. */
   async step(): Promise<boolean> {
     try {
       if (this.careful === 0) return await this.derive(ROWS);
@@ -66,7 +66,7 @@ export class Derivations implements OnModuleInit {
     }
   }
 
-  /** What is due goes first, so that it stays little. */
+  /** What is due goes first, so that it stays little; but what is new is noted before all of that is done, so that it has its turn. */
   private derive(rows: number): Promise<boolean> {
     return this.database.run(async () => {
       const position = await this.due.lockPosition();
@@ -74,6 +74,7 @@ export class Derivations implements OnModuleInit {
       const changed = await this.due.take(rows);
       if (changed === null) return (await this.due.note(position, EVENTS)) > 0;
       for (const derive of this.derivations) await derive(changed);
+      if (await this.due.isShort()) await this.due.note(position, EVENTS);
       return true;
     });
   }

@@ -1,7 +1,8 @@
-import { Column, Entity, Generated, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Generated, Index, PrimaryColumn } from 'typeorm';
 
 /** What is to be derived from once more: messages of a session, or an entry of memory. */
 @Entity('derived_due')
+@Index('derived_due_place', ['place_key', 'memory_id'])
 export class Due {
   @PrimaryColumn({
     type: 'bigint',

@@ -17,7 +17,13 @@ type Read<Source> = Source & Counted & { n: number };
 /** Bytes of documents that are derived from at once. */
 const BYTES = 2 * 1024 * 1024;
 
-/** What is to be derived from: noted from the stream of all events, then worked off in order. */
+/** So much due is a long queue. */
+const LONG = 50_000;
+
+/**
+ * What is to be derived from: noted from the stream of all events, then worked off in turn: what is long lets others
+ * come first. It is read as it is when its turn comes, so whatever has changed is due once, at any place behind the change.
+ */
 @Injectable()
 export class DueRepository {
   constructor(private readonly database: Database) {}
@@ -45,6 +51,12 @@ export class DueRepository {
     await this.database.query(NOTE_ALL);
   }
 
+  /** Whether something is due, but not so much that more had better wait in the stream. */
+  async isShort(): Promise<boolean> {
+    const [row] = await this.database.query<{ length: number }>(LENGTH, [LONG]);
+    return row!.length > 0 && row!.length < LONG;
+  }
+
   async count(): Promise<number> {
     return (await this.database.query<{ count: number }>(COUNT))[0]!.count;
   }
@@ -56,13 +68,13 @@ export class DueRepository {
     return due[0]!.memory_id === null ? this.takeMessages(due, rows) : this.takeEntries(due, rows);
   }
 
-  /** A range of messages that is too long for once stays due from where it was left. */
+  /** The rest of a range of messages that is too long for once is due again behind all others; but one at a time they come in order, so that the one that failed is met. */
   private async takeMessages(due: Due[], rows: number): Promise<Changed> {
     const messages = await this.read<SourceMessage>(MESSAGES, due, rows);
     const last = messages.at(-1);
     const isCut = last !== undefined && (messages.length < last.found || last.found === rows);
-    if (isCut) await this.database.query(LEAVE, [last.n, last.seq]);
     await this.crossOff(isCut ? due.filter(({ n }) => n < last.n) : due);
+    if (isCut) await this.database.query(rows === 1 ? LEAVE : PUT_BACK, [last.n, last.seq]);
     return { messages: once(messages, ({ place_key, seq }) => `${place_key}/${seq}`), entries: [] };
   }
 
@@ -101,27 +113,39 @@ const MOVE = statement(
 const isWhole = `told ? 'up_to_seq'
   and type in ('session.forked', 'session.merged', 'session.split', 'session.imported', 'session.transferred')`;
 
-/** Messages that were appended one after another are one range. */
+/**
+ * Messages that were appended one after another are one range. A whole history that is due, and of which nothing is read yet, is
+ * due only once, however often it is told; so is an entry of memory. Of one that is partly read all is due again.
+ */
 const NOTE = statement(
   'derived.note',
   `with page as materialized (
      select e.aggregate_key as place, e.event_type as type, e.payload as told, e.tx, e.position from events e
      where ${settledAfter('e', '$1', '$2')}
      order by e.tx, e.position limit $3::int
+   ), whole as materialized (
+     select place, max((told ->> 'up_to_seq')::bigint) as up_to from page where ${isWhole} group by place
+   ), untouched as materialized (
+     select distinct on (place) place, up_to, d.n
+     from whole join derived_due d on d.place_key = place and d.memory_id is null and d.from_seq = 1
+     order by place, d.to_seq desc
+   ), widened as (
+     update derived_due d set to_seq = greatest(d.to_seq, up_to) from untouched where d.n = untouched.n
+   ), entries as (
+     select place, substr(told ->> 'memory_id', 5)::uuid as memory_id from page where type = 'memory.saved'
+     union
+     select place, e.memory_id from whole join memory_entries e on e.space_key = place
    ), noted as (
      insert into derived_due (place_key, from_seq, to_seq, memory_id)
      select place, min((told ->> 'from_seq')::bigint), max((told ->> 'to_seq')::bigint), null::uuid
      from page where type = 'message.appended' group by place
      union all
-     select place, 1, (told ->> 'up_to_seq')::bigint, null from page where ${isWhole}
+     select place, 1, up_to, null from whole where up_to > 0 and place not in (select place from untouched)
      union all
      select place, (told ->> 'seq')::bigint, (told ->> 'seq')::bigint, null from page where type = 'message.redacted'
      union all
-     select distinct place, null::bigint, null::bigint, substr(told ->> 'memory_id', 5)::uuid
-     from page where type = 'memory.saved'
-     union all
-     select place, null, null, e.memory_id
-     from page join memory_entries e on e.space_key = place where ${isWhole}
+     select place, null, null, memory_id from entries
+     where not exists (select from derived_due d where d.place_key = place and d.memory_id = entries.memory_id)
    )
    select count(*)::int as count, (array_agg(tx order by tx desc, position desc))[1] as tx,
      (array_agg(position order by tx desc, position desc))[1] as position
@@ -135,6 +159,11 @@ const NOTE_ALL = statement(
      select key, 1, message_count from sessions where message_count > 0 and purged_at is null order by key
    )
    insert into derived_due (place_key, memory_id) select space_key, memory_id from memory_entries order by key`,
+);
+
+const LENGTH = statement(
+  'derived.length',
+  'select count(*)::int as length from (select from derived_due limit $1::int) due',
 );
 
 const COUNT = statement(
@@ -184,4 +213,18 @@ const ENTRIES = statement(
 );
 
 const LEAVE = statement('derived.leave', 'update derived_due set from_seq = $2::bigint + 1 where n = $1');
+
+/** Whole histories of the same place that are not begun stay behind the one that is, so that it comes to its end. */
+const PUT_BACK = statement(
+  'derived.putBack',
+  `with place as (select place_key as key from derived_due where n = $1), put as (
+     delete from derived_due
+     where n = $1 or (place_key = (select key from place) and memory_id is null and from_seq = 1)
+     returning *
+   )
+   insert into derived_due (place_key, from_seq, to_seq)
+   select place_key, case when n = $1 then $2::bigint + 1 else from_seq end, to_seq from put
+   where n <> $1 or $2::bigint < to_seq order by n`,
+);
+
 const CROSS_OFF = statement('derived.crossOff', 'delete from derived_due where n = any($1::bigint[])');
