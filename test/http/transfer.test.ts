@@ -300,6 +300,28 @@ describe('what may come in', () => {
     expect(expectOk(await importText(api, text, `?user_id=${user}`), 201).session.user_id).toBe(user);
   });
 
+  it('has one id among all that are brought at once: one gets it, the others another, or 409 where it was asked for', async () => {
+    for (let round = 0; round < 5; round++) {
+      const id = fresh('same');
+      const text = ndjson([manifestOf(id), sessionLine(), messageLine(1)]);
+      const answers = await Promise.all(
+        ['', '', `?session_id=${id}`, `?session_id=${id}`].map((query) => importText(api, text, query)),
+      );
+      const ids = answers.filter(({ status }) => status === 201).map(({ body }) => body.session.session_id);
+      expect(ids.filter((one) => one === id)).toHaveLength(1);
+      expect(new Set(ids).size).toBe(ids.length);
+      for (const answer of answers) if (answer.status !== 201) expectRefused(answer, 409, 'session_id_taken');
+      expect(answers.slice(0, 2).map(({ status }) => status)).toEqual([201, 201]);
+    }
+  });
+
+  it('keeps of the metadata beside its counters what PUT would have kept', async () => {
+    const counters = countersLine({ a: 1 }, { n: null, q: { z: null, y: [null] } });
+    const { session } = expectOk(await importText(api, small(messageLine(1), counters)), 201);
+    const stats = expectOk(await api.get(at(session.session_id, '/stats')));
+    expect(stats.metadata).toEqual({ q: { y: [null] } });
+  });
+
   it('keeps its owner when a service brings it, unless that names another', async () => {
     const owned = small();
     expect(expectOk(await importText(service, owned), 201).session.user_id).toBe('alice');
@@ -500,6 +522,11 @@ describe('what is wrong', () => {
       'invalid_export',
     ],
     ['counters behind reports', ndjson(swapped(11, 12)), 'invalid_export'],
+    [
+      'a session that was last active before it was made',
+      ndjson(changed(1, { last_activity_at: '2026-01-31T11:59:59.999Z' })),
+      'invalid_export',
+    ],
     ['a counter that is none', ndjson(changed(11, { counters: { 'A b': 1 } })), 'invalid_export'],
     ['a counter beyond 2^53', ndjson(changed(11, { counters: { a: 2 ** 53 } })), 'invalid_export'],
     [
