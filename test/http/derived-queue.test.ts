@@ -1,4 +1,5 @@
 import { Derivations } from '../../src/derived/derivations.js';
+import { OLDEST_RUNNING_TX } from '../../src/events/events.sql.js';
 import type { Api } from '../setup/api.js';
 import { eventually } from '../setup/eventually.js';
 import { api, app, useApp, user } from './suite.js';
@@ -53,12 +54,12 @@ test('what others write is found while a long session is passed to and fro', asy
   const find = async () =>
     expectOk(await other.post('/api/v1/search/messages', { query: 'giraffe', mode: 'lexical' })).hits.length;
   for (let times = 0; times < 5; times++) await thereAndBack();
+  await step();
   await append(other, session_id, { role: 'user', content: 'giraffe' });
-  // what was just written may take a moment to be noted; from then on steps are counted
-  const isDue = () =>
-    count('derived_due d join sessions s on s.key = d.place_key where s.id = $1', session_id);
-  while ((await isDue()) === 0) await step();
-  for (let steps = 0; steps < 6 && (await isDue()) > 0; steps++) {
+  // what was just written may take a moment to be seen; from then on steps are counted
+  const unseen = () => count(`events where tx >= ${OLDEST_RUNNING_TX}`);
+  await eventually(unseen, (left) => left === 0);
+  for (let steps = 0; steps < 6 && (await find()) === 0; steps++) {
     await step();
     await thereAndBack();
   }
