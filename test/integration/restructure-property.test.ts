@@ -303,7 +303,7 @@ test.each(Array.from({ length: ROUNDS }, (_, n) => FIRST + n))(
     const api = app.api.as(fresh());
     const lengths = [700 + random.below(900), 500 + random.below(400), random.below(40)];
     const sources: Source[] = [];
-    for (const length of lengths) sources.push(await makeSource(api, random, length, random.below(900)));
+    for (const length of lengths) sources.push(await makeSource(api, random, length, 1 + random.below(899)));
     // times that are the same in several sources
     await app.database.pool.query(
       `update messages m set created_at = date_trunc('second', s.created_at) + make_interval(secs => (m.seq / $2::int)::int)
