@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { type JsonObject, mergePatch } from '../../src/common/json.js';
 import { expectOk } from '../http/support.js';
 import { startApp, type TestApp } from '../setup/app.js';
 import {
@@ -154,7 +155,11 @@ function pointsOf({ shape: { distance, isNamed }, numbers, uuids }: Line): Line[
 }
 
 const counted = fc
-  .record({ counters: fc.dictionary(name, fc.maxSafeInteger(), { maxKeys: 4 }), metadata: object })
+  // merged as PUT merges it: without nulls
+  .record({
+    counters: fc.dictionary(name, fc.maxSafeInteger(), { maxKeys: 4 }),
+    metadata: object.map((one) => mergePatch({}, one as JsonObject) as JsonObject),
+  })
   .filter(({ counters, metadata }) => Object.keys({ ...counters, ...metadata }).length > 0)
   // in the order in which they are kept
   .map((one) => ({ ...one, counters: Object.fromEntries(Object.entries(one.counters).sort()) }));
