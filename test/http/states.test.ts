@@ -52,6 +52,7 @@ const CLOSED = '409 session_not_open';
 const NO_WAY = '409 invalid_transition';
 const HELD = '409 legal_hold';
 const NONE = '404 no_collection';
+const NO_MEMBER = '404 not_a_collaborator';
 
 /** In the order of the states. */
 const row = (...cells: [string, string, string, string, string, string]) =>
@@ -133,6 +134,18 @@ const TABLE: [operation: string, ask: (id: string) => Promise<Answer>, row: Reco
     row(GONE, '204', '204', GONE, '204', '204'),
   ],
   ['clearSessionMemory', (id) => api.delete(at(id, '/memory')), READ],
+  ['addSessionStats', (id) => api.put(at(id, '/stats'), { urls: 1 }), READ],
+  ['getSessionStats', (id) => api.get(at(id, '/stats')), READ],
+  ['reportModelUsage', (id) => api.put(at(id, '/model-usage'), { model_type: 'llm', model_name: 'm' }), READ],
+  ['getModelUsage', (id) => api.get(at(id, '/model-usage')), READ],
+  ['shareSession', (id) => api.post(at(id, '/share'), { user_ids: ['bob'], role: 'viewer' }), READ],
+  ['listCollaborators', (id) => api.get(at(id, '/collaborators')), READ],
+  [
+    'unshareSession',
+    (id) => api.delete(at(id, '/share/bob')),
+    row(GONE, NO_MEMBER, NO_MEMBER, GONE, NO_MEMBER, NO_MEMBER),
+  ],
+  ['transferSession', (id) => api.post(at(id, '/transfer'), { user_id: 'bob' }), READ],
   ['archiveSession', (id) => api.post(at(id, '/archive')), READ],
   ['restoreSession', (id) => api.post(at(id, '/restore')), ALWAYS],
   ['pauseSession', (id) => api.post(at(id, '/pause')), row(GONE, NO_WAY, NO_WAY, GONE, '200', NO_WAY)],
