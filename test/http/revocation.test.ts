@@ -28,6 +28,8 @@ const READS: [operation: string, ask: (by: Api, id: string) => Promise<Answer>][
   ['getSession', (by) => by.get(at(id))],
   ['getSession', (by) => by.get(at(id, '?include_deleted=true&include=messages'))],
   ['getSessionSummary', (by) => by.get(at(id, '/summary'))],
+  ['getSessionStats', (by) => by.get(at(id, '/stats'))],
+  ['getModelUsage', (by) => by.get(at(id, '/model-usage?history=true'))],
   ['listMessages', (by) => by.get(at(id, '/messages'))],
   ['getMessage', (by) => by.get(at(id, '/messages/m'))],
   ['listCheckpoints', (by) => by.get(at(id, '/checkpoints'))],
