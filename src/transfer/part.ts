@@ -26,6 +26,11 @@ export interface Opened {
   pages(): AsyncIterable<object[]>;
 }
 
+async function* none(): AsyncGenerator<object[]> {}
+
+/** A part of which a session has nothing. */
+export const NOTHING: Opened = { count: 0, pages: none };
+
 /** Takes the records of one import, in their order. */
 export interface Reader {
   /** Checks the next record; answers what is to be written of it. @throws DomainError kind `invalid`, `too-large` */

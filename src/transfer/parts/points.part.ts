@@ -15,7 +15,7 @@ import { comparePointIds, type PointId } from '../../vectors/point-id.js';
 import { shapeOf } from '../../vectors/shape.js';
 import type { Point, Shape } from '../../vectors/vector-store.js';
 import type { Typed } from '../format.js';
-import { fault, type Opened, type Part, parsed, type Reader } from '../part.js';
+import { fault, NOTHING, type Opened, type Part, parsed, type Reader } from '../part.js';
 
 /** The vector collection, and the points in it in the order of their ids. */
 @Injectable()
@@ -28,7 +28,7 @@ export class PointsPart implements Part {
 
   async open({ key }: SessionRow): Promise<Opened> {
     const found = await this.collections.find(key);
-    if (!found) return { count: 0, pages: () => none() };
+    if (!found) return NOTHING;
     const { collection, points } = found;
     return { count: 1 + points, pages: () => this.pages(collection, points > 0) };
   }
@@ -43,8 +43,6 @@ export class PointsPart implements Part {
     return new PointsReader(this.collections);
   }
 }
-
-async function* none(): AsyncGenerator<object[]> {}
 
 class PointsReader implements Reader {
   private shape: Shape | null = null;

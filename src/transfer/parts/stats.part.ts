@@ -12,7 +12,7 @@ import {
 } from '../../stats/stats-record.js';
 import { StatsTransferRepository } from '../../stats/stats-transfer.repository.js';
 import type { Typed } from '../format.js';
-import { fault, type Opened, type Part, parsed, type Reader } from '../part.js';
+import { fault, NOTHING, type Opened, type Part, parsed, type Reader } from '../part.js';
 
 type Taken = CountersRecord | ReportRecord;
 
@@ -31,7 +31,7 @@ export class StatsPart implements Part {
   /** What is reported from now on is not in it. */
   async open({ key }: SessionRow): Promise<Opened> {
     const found = await this.rows.find(key);
-    if (!found) return { count: 0, pages: () => none() };
+    if (!found) return NOTHING;
     return {
       count: (isCounted(found) ? 1 : 0) + found.reports,
       pages: () => this.pages(key, found.reports),
@@ -62,8 +62,6 @@ export class StatsPart implements Part {
 
 const isCounted = (found: { counters: object; metadata: object }) =>
   Object.keys(found.counters).length > 0 || Object.keys(found.metadata).length > 0;
-
-async function* none(): AsyncGenerator<object[]> {}
 
 class StatsReader implements Reader {
   private isCounted = false;
