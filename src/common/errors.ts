@@ -6,6 +6,7 @@ export type ErrorKind =
   | 'not-found'
   | 'conflict'
   | 'precondition'
+  | 'gone'
   | 'too-large'
   | 'unsupported-media'
   | 'invalid'

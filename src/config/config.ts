@@ -96,6 +96,7 @@ const variables = z.object({
   SWEEP_SECONDS: whole(1, 3600).default(60),
   RETENTION_CRON: setTimes.default('17 3 * * *'),
   INDEX_SECONDS: whole(1, 3600).default(3),
+  EVENT_RETENTION_DAYS: whole(1, 36_500).default(30),
   SUMMARIZE_AFTER_MESSAGES: whole(2, 1000).default(50),
   SEARCH_LANGUAGE: z.string().default('simple'),
   DEFAULT_VECTOR_SIZE: whole(1, 65_536).optional(),

@@ -15,15 +15,26 @@ const ignore = () => undefined;
 
 type AfterCommit = () => void | Promise<void>;
 
+/** A connection of a pool, held by one. */
+export type Connection = PoolClient;
+
 interface Transaction {
   client: PoolClient;
   afterCommit: AfterCommit[];
+}
+
+/** Who is told when a statement with this in its text has been committed. */
+interface Listener {
+  mark: string;
+  tell: () => void;
 }
 
 /** Runs statements on the pool, or on the transaction that is open around the caller. */
 @Injectable()
 export class Database {
   private readonly transaction = new AsyncLocalStorage<Transaction>();
+  private readonly listeners: Listener[] = [];
+  private readonly heardOf = new WeakMap<Statement, Listener[]>();
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
@@ -47,6 +58,7 @@ export class Database {
     const target = this.transaction.getStore()?.client ?? this.pool;
     try {
       const result = (await target.query({ ...sql, values })) as unknown as QueryResult;
+      for (const { tell } of this.listenersOf(sql)) this.once(tell);
       return result.rows as Row[];
     } catch (error) {
       throw translate(error);
@@ -89,6 +101,11 @@ export class Database {
     else this.soon(tell);
   }
 
+  /** Calls this after every commit of statements that have the mark in their text: once a transaction, without waiting. It must not throw. */
+  listen(mark: string, tell: () => void): void {
+    this.listeners.push({ mark, tell });
+  }
+
   /** A small pool of its own on the same database, for a library that keeps its tables in this schema. The caller ends it. */
   separatePool(schema: string, size: number): Pool {
     // what the address says of itself would win over what is said beside it
@@ -106,6 +123,21 @@ export class Database {
     });
     // the pool listens only to idle connections: one that is lost while it is used would end the process
     return pool.on('error', ignore).on('connect', (client) => client.on('error', ignore));
+  }
+
+  private listenersOf(sql: Statement): Listener[] {
+    let found = this.heardOf.get(sql);
+    if (!found) {
+      found = this.listeners.filter(({ mark }) => sql.text.includes(mark));
+      this.heardOf.set(sql, found);
+    }
+    return found;
+  }
+
+  private once(tell: () => void): void {
+    const open = this.transaction.getStore();
+    if (!open) tell();
+    else if (!open.afterCommit.includes(tell)) open.afterCommit.push(tell);
   }
 
   private soon(tell: AfterCommit): void {

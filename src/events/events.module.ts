@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Event } from './event.entity.js';
+import { EventBus } from './event-bus.js';
 import { EventClockRow } from './event-clock.entity.js';
 import { EventClock } from './event-clock.js';
 import { EventsRepository } from './events.repository.js';
@@ -11,7 +12,7 @@ import { Users } from './users.js';
 /** What happened, numbered: written in the transaction of each change. */
 @Module({
   imports: [TypeOrmModule.forFeature([Event, StreamPosition, EventClockRow, User])],
-  providers: [EventsRepository, Users, EventClock],
-  exports: [EventsRepository, Users],
+  providers: [EventsRepository, Users, EventClock, EventBus],
+  exports: [EventsRepository, Users, EventBus],
 })
 export class EventsModule {}

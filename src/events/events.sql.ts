@@ -6,6 +6,9 @@ export interface NewEvent {
   payload: JsonObject;
 }
 
+/** What every statement that writes events has in its text: so it is known which do (`EventBus`). */
+export const WRITES_EVENTS = 'insert into events';
+
 const AHEAD = '(select ahead from event_clock)';
 
 /** SQL for the number of this transaction in the stream of all events (see `EventClock`). */
@@ -41,7 +44,7 @@ export const settledAfter = (e: string, tx: string, position: string) => `
  * @param source a query that yields `aggregate_key, seq, event_type, payload (jsonb), tx, created_at` in order of seq
  */
 export const insertEvents = (source: string) => `
-  insert into events (aggregate_key, seq, event_type, payload, tx, created_at)
+  ${WRITES_EVENTS} (aggregate_key, seq, event_type, payload, tx, created_at)
   ${source}`;
 
 /**

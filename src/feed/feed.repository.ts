@@ -3,17 +3,18 @@ import { roleIn } from '../access/access.sql.js';
 import { PERMISSIONS, type Role } from '../access/roles.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
-import { settledAfter } from '../events/events.sql.js';
+import { OLDEST_RUNNING_TX, settledAfter } from '../events/events.sql.js';
 import { statusOf } from '../sessions/session.sql.js';
 import type { EventRow } from './feed.schemas.js';
+import type { Position } from './position.js';
 
-/** A place in the stream of all events. */
-export type Position = [tx: number, position: number];
-
+/** A session, and which of its events are there: as many as were told, less those that were removed for their age. */
 export interface Header {
   header_key: number;
   role: Role | null;
   status: string;
+  event_seq: number;
+  first_seq: number;
 }
 
 /** A part of the stream of all events, as far as it was looked at. */
@@ -23,12 +24,22 @@ export interface Stretch {
   /** behind it nothing has been looked at; null: one more row than asked for was found */
   end: Position | null;
   isMore: boolean;
+  /** up to here events have been removed for their age */
+  removed: Position;
 }
 
 interface Scan {
   scanned: number;
   end_tx: number | null;
   end_position: number | null;
+  removed_tx: number;
+  removed_position: number;
+}
+
+interface Places {
+  removed_tx: number;
+  removed_position: number;
+  end_tx: number;
 }
 
 /** How many events one request looks at, whosever they are: a user with few would else read the whole log for them. */
@@ -54,10 +65,19 @@ export class FeedRepository {
   async findOfAll(user: string | null, start: Position, limit: number): Promise<Stretch> {
     const values = [...start, user, limit + 1, SCANNED];
     const rows = await this.database.query<EventRow & Scan>(OF_ALL, values);
-    const { scanned, end_tx, end_position } = rows[0]!;
+    const { scanned, end_tx, end_position, removed_tx, removed_position } = rows[0]!;
     const found = rows[0]!.event_id ? rows : [];
-    if (found.length > limit) return { rows: found, end: null, isMore: true };
-    return { rows: found, end: end_tx ? [end_tx, end_position!] : start, isMore: scanned === SCANNED };
+    const isFull = found.length > limit;
+    const end: Position | null = isFull ? null : end_tx ? [end_tx, end_position!] : start;
+    const removed: Position = [removed_tx, removed_position];
+    return { rows: found, end, isMore: isFull || scanned === SCANNED, removed };
+  }
+
+  /** Where the stream of all events begins, and where it ends by now: what is written from now on comes behind that. */
+  async places(): Promise<{ removed: Position; end: Position }> {
+    const [places] = await this.database.query<Places>(PLACES);
+    const { removed_tx, removed_position, end_tx } = places!;
+    return { removed: [removed_tx, removed_position], end: [end_tx, Number.MAX_SAFE_INTEGER] };
   }
 }
 
@@ -66,9 +86,10 @@ const COLUMNS = 'e.seq, e.event_id, e.event_type, e.payload, e.tx, e.position, e
 const OF_SESSION = statement(
   'feed.ofSession',
   `with header as (
-     select s.key, s.id, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role
+     select s.key, s.id, ${statusOf('s')} as status, ${roleIn('s', '$2')} as role, s.event_seq,
+       coalesce((select min(e.seq) from events e where e.aggregate_key = s.key), s.event_seq + 1) as first_seq
      from sessions s where s.id = $1 and s.purged_at is null)
-   select header.key as header_key, header.status, header.role, 'session' as aggregate_type, header.id as aggregate_id, page.*
+   select header.key as header_key, header.status, header.role, header.event_seq, header.first_seq, 'session' as aggregate_type, header.id as aggregate_id, page.*
    from header left join lateral (
      select ${COLUMNS} from events e
      where e.aggregate_key = header.key and e.seq > $4::bigint and header.role = any($3::text[])
@@ -78,6 +99,9 @@ const OF_SESSION = statement(
 
 const lookedAt = (columns: string) => `
   select ${columns} from events e where ${settledAfter('e', '$1', '$2')} order by e.tx, e.position limit $5::int`;
+
+/** SQL for how far events have been removed. */
+const REMOVED = `(select tx, position from stream_positions where name = 'removed') removed`;
 
 /** $1 tx, $2 position, $3 user (null: service), $4 limit, $5 how many to look at */
 const OF_ALL = statement(
@@ -98,5 +122,11 @@ const OF_ALL = statement(
      from (${lookedAt('e.tx, e.position')}) looked_at
      where (select count(*) from page) < $4::int
    )
-   select scan.*, page.* from scan left join page on true order by page.tx, page.position`,
+   select scan.*, removed.tx as removed_tx, removed.position as removed_position, page.*
+   from scan cross join ${REMOVED} left join page on true order by page.tx, page.position`,
+);
+
+const PLACES = statement(
+  'feed.places',
+  `select removed.tx as removed_tx, removed.position as removed_position, ${OLDEST_RUNNING_TX} - 1 as end_tx from ${REMOVED}`,
 );

@@ -38,6 +38,9 @@ export function headersOfRequest(spec: OperationSpec): object[] {
           ),
         ]
       : []),
+    ...(spec.alsoEvents
+      ? [header('Last-Event-ID', 'of the last event seen: the stream goes on after it', { maxLength: 4096 })]
+      : []),
     ...(spec.isJob
       ? [
           header(

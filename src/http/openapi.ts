@@ -6,6 +6,7 @@ import { requestBody } from './openapi-body.js';
 import { headersOfAnswer, headersOfRefusal, headersOfRequest } from './openapi-headers.js';
 import { type OperationSpec, operationById, refusalsOf } from './operation.js';
 import { problemSchema } from './problem.js';
+import { EVENT_STREAM } from './sse.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the document is a plain JSON tree
 type Tree = any;
@@ -158,6 +159,9 @@ function answer(
       schema: toJsonSchema(schema, 'output', schemas),
       ...(spec.example !== undefined && { example: spec.example }),
     },
+    ...(spec.alsoEvents && {
+      [EVENT_STREAM]: { schema: { type: 'string' }, example: spec.alsoEvents },
+    }),
     ...(spec.alsoJson && { 'application/json': { schema: toJsonSchema(spec.alsoJson, 'output', schemas) } }),
   };
   return {

@@ -37,6 +37,8 @@ export interface OperationSpec {
   mediaType?: string;
   /** …which may be JSON too, if that is asked for */
   alsoJson?: z.ZodType;
+  /** …which is a stream of events, if that is asked for; an example of it */
+  alsoEvents?: string;
   /** an example of the ordinary answer, beside those in its schema */
   example?: unknown;
 }

@@ -1,5 +1,4 @@
-import { Readable } from 'node:stream';
-import { Controller, Get, Header, Param, Post, Query, Res } from '@nestjs/common';
+import { Controller, Get, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
@@ -9,12 +8,12 @@ import { cutPage, encodeCursor } from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { IdempotencyKey, replyOnce } from '../http/idempotency-key.js';
 import { Operation } from '../http/operation.js';
+import { COMMENT, EVENT_STREAM, type Sent, sendEvents } from '../http/sse.js';
 import { JobStreams } from './job-streams.js';
 import { type JobRow, type JobsQuery, jobId, jobsPage, jobsQuery, jobView, toView } from './jobs.schemas.js';
 import { JobsService } from './jobs.service.js';
 
 const DEFAULT_LIMIT = 50;
-const STREAM = 'text/event-stream';
 
 @ApiTags('Jobs')
 @Controller('jobs')
@@ -92,7 +91,6 @@ export class JobsController {
   }
 
   @Get(':job_id/events')
-  @Header('content-type', STREAM)
   @Operation({
     id: 'watchJob',
     summary: 'The job now and at each change, until it is over (SSE)',
@@ -101,7 +99,7 @@ export class JobsController {
     scope: 'sessions:read',
     answers: { 200: z.string() },
     refusals: { 404: ['job_not_found'] },
-    mediaType: STREAM,
+    mediaType: EVENT_STREAM,
     example: 'event: job\ndata: {"job_id":"0190b5b0-6a3c-7c7e-9a53-6f1d3c1f2a10","state":"succeeded"}\n\n',
   })
   async watch(
@@ -110,14 +108,12 @@ export class JobsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
     const job = await this.jobs.get(id, caller);
-    const left = new AbortController();
-    reply.raw.once('close', () => left.abort());
-    return Readable.from(asEvents(this.streams.follow(job, caller, left.signal)), { objectMode: false });
+    return sendEvents(reply, ({ left }) => asEvents(this.streams.follow(job, caller, left)));
   }
 }
 
 const isKey = (key: unknown): key is number => Number.isSafeInteger(key) && (key as number) > 0;
 
-async function* asEvents(jobs: AsyncIterable<JobRow | null>) {
-  for await (const job of jobs) yield job ? `event: job\ndata: ${JSON.stringify(toView(job))}\n\n` : ':\n\n';
+async function* asEvents(jobs: AsyncIterable<JobRow | null>): AsyncGenerator<Sent> {
+  for await (const job of jobs) yield job ? [{ type: 'job', data: toView(job) }] : COMMENT;
 }

@@ -1,0 +1,35 @@
+import type { Outage } from '../../common/outage.js';
+import { RECONNECT_MS } from '../bus.contract.js';
+
+/** Redis must take what is published in this time; else it is published again. */
+const PATIENCE_MS = 5_000;
+
+export interface Publication {
+  channel: string;
+  text: string;
+}
+
+/** Redis, as a place where others listen. */
+export interface Channels {
+  /** In this order. @throws when Redis does not take all of it now: some of it may have been published */
+  publish(publications: Publication[]): Promise<void>;
+  close(): void;
+}
+
+export async function openChannels(url: string, outage: Outage): Promise<Channels> {
+  // read when first needed
+  const { Redis } = await import('ioredis');
+  const client = new Redis(url, {
+    ...{ enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: PATIENCE_MS },
+    retryStrategy: () => RECONNECT_MS,
+  });
+  client.on('error', (error) => outage.begin(error)).on('ready', () => outage.end());
+  return {
+    publish: async (publications) => {
+      const pipeline = client.pipeline();
+      for (const { channel, text } of publications) pipeline.publish(channel, text);
+      for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+    },
+    close: () => client.disconnect(),
+  };
+}

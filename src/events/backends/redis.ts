@@ -1,0 +1,36 @@
+import { type Bus, CHANNEL, type Ear, RECONNECT_MS } from '../bus.contract.js';
+
+/** Pub/sub of Redis. It may be away now, or go away at any time: both clients go on trying by themselves. */
+export async function connectRedis(url: string, ear: Ear): Promise<Bus> {
+  // read when first needed
+  const { Redis } = await import('ioredis');
+  const retryStrategy = () => RECONNECT_MS;
+  // nothing waits in memory for Redis to come back
+  const teller = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1, retryStrategy });
+  const hearer = new Redis(url, { maxRetriesPerRequest: null, retryStrategy, autoResubscribe: false });
+  for (const client of [teller, hearer]) client.on('error', (error) => ear.outage.begin(error));
+
+  // subscribed anew with each connection; what was told in between was missed
+  hearer.on('ready', () => {
+    hearer.subscribe(CHANNEL).then(
+      () => {
+        ear.outage.end();
+        ear.hear();
+      },
+      (error) => ear.outage.begin(error),
+    );
+  });
+  hearer.on('message', (_channel, who) => {
+    if (who !== ear.name) ear.hear();
+  });
+
+  return {
+    tell: async () => {
+      await teller.publish(CHANNEL, ear.name);
+    },
+    close: async () => {
+      hearer.disconnect();
+      teller.disconnect();
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import { Injectable } from '@nestjs/common';
+import { Lanes } from '../common/lanes.js';
+
+/** Pages that streams read at a time: however many these are, most connections are left to requests. */
+const READS = 4;
+
+/** Reads of the log for streams. While they stand in line more is told, which the same read then finds. */
+@Injectable()
+export class Reading {
+  private readonly lanes = new Lanes(READS);
+  private readonly running = new Map<string, Promise<unknown>>();
+
+  run<T>(read: () => Promise<T>): Promise<T> {
+    return this.lanes.run(read);
+  }
+
+  /** Those who ask for the same while it is being read get one answer; it may be from before they asked. */
+  shared<T>(what: string, read: () => Promise<T>): Promise<T> {
+    const running = this.running.get(what) as Promise<T> | undefined;
+    if (running) return running;
+    const reading = this.run(read).finally(() => this.running.delete(what));
+    this.running.set(what, reading);
+    return reading;
+  }
+}
