@@ -21,3 +21,6 @@ export const CHANNEL = 'session-service:news';
 
 /** After so long another try is made to reach a bus that is away. */
 export const RECONNECT_MS = 1_000;
+
+/** A connection on which nothing comes back for so long is opened anew. */
+export const DEAD_MS = 5_000;

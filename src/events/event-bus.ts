@@ -1,9 +1,4 @@
-import {
-  type BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  type OnApplicationBootstrap,
-} from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { newId } from '../common/ids.js';
 import { Outage } from '../common/outage.js';
@@ -27,7 +22,7 @@ const PATIENCE_MS = 1_000;
  * the log the time until they look again by themselves.
  */
 @Injectable()
-export class EventBus implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class EventBus implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly listeners: (() => void)[] = [];
   private readonly tellOthers = paced(() => this.tell(), PACE_MS);
   private bus: Bus | null = null;
@@ -63,7 +58,8 @@ export class EventBus implements OnApplicationBootstrap, BeforeApplicationShutdo
     );
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  /** After the last request, of which others may still have to hear. */
+  async onApplicationShutdown(): Promise<void> {
     await within(this.opening);
     const { bus } = this;
     this.bus = null;

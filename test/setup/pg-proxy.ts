@@ -21,9 +21,16 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
     const upstream = connect(Number(target.port || 5432), target.hostname);
     client.setNoDelay().pipe(upstream.setNoDelay());
     upstream.pipe(client);
+    // nobody waits for what is told to other processes
+    let isBus = false;
+    client.once('data', (startup: Buffer) => {
+      isBus = startup.includes('session-service events');
+    });
     upstream.on(
       'data',
-      countReady(() => roundTrips++),
+      countReady(() => {
+        if (!isBus) roundTrips++;
+      }),
     );
     client.on('error', () => upstream.destroy());
     upstream.on('error', () => client.destroy());

@@ -1,6 +1,8 @@
 import type { Connection, Database } from '../../database/database.js';
 import { type Bus, CHANNEL, type Ear, RECONNECT_MS } from '../bus.contract.js';
 
+const POOL = 'events';
+
 type Pool = ReturnType<Database['separatePool']>;
 
 /**
@@ -8,8 +10,8 @@ type Pool = ReturnType<Database['separatePool']>;
  * commit one after another.
  */
 export async function connectPostgres(database: Database, ear: Ear): Promise<Bus> {
-  const bus = new PostgresBus(database.separatePool('events', 1), ear);
-  await bus.open();
+  const bus = new PostgresBus(database.separatePool(POOL, 1), ear);
+  void bus.open();
   return bus;
 }
 

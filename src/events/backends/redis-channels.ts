@@ -1,8 +1,5 @@
 import type { Outage } from '../../common/outage.js';
-import { RECONNECT_MS } from '../bus.contract.js';
-
-/** Redis must take what is published in this time; else it is published again. */
-const PATIENCE_MS = 5_000;
+import { DEAD_MS, RECONNECT_MS } from '../bus.contract.js';
 
 export interface Publication {
   channel: string;
@@ -20,7 +17,12 @@ export async function openChannels(url: string, outage: Outage): Promise<Channel
   // read when first needed
   const { Redis } = await import('ioredis');
   const client = new Redis(url, {
-    ...{ enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: PATIENCE_MS },
+    ...{
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 1,
+      commandTimeout: DEAD_MS,
+      socketTimeout: DEAD_MS,
+    },
     retryStrategy: () => RECONNECT_MS,
   });
   client.on('error', (error) => outage.begin(error)).on('ready', () => outage.end());

@@ -1,4 +1,4 @@
-import { type Bus, CHANNEL, type Ear, RECONNECT_MS } from '../bus.contract.js';
+import { type Bus, CHANNEL, DEAD_MS, type Ear, RECONNECT_MS } from '../bus.contract.js';
 
 /** Pub/sub of Redis. It may be away now, or go away at any time: both clients go on trying by themselves. */
 export async function connectRedis(url: string, ear: Ear): Promise<Bus> {
@@ -6,7 +6,9 @@ export async function connectRedis(url: string, ear: Ear): Promise<Bus> {
   const { Redis } = await import('ioredis');
   const retryStrategy = () => RECONNECT_MS;
   // nothing waits in memory for Redis to come back
-  const teller = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1, retryStrategy });
+  const teller = new Redis(url, {
+    ...{ enableOfflineQueue: false, maxRetriesPerRequest: 1, socketTimeout: DEAD_MS, retryStrategy },
+  });
   const hearer = new Redis(url, { maxRetriesPerRequest: null, retryStrategy, autoResubscribe: false });
   for (const client of [teller, hearer]) client.on('error', (error) => ear.outage.begin(error));
 
