@@ -49,7 +49,10 @@ export class NewsRepository {
 
 const HEADS = statement('news.heads', 'select key, event_seq from sessions where key = any($1::bigint[])');
 
-/** $1 tx, $2 position, $3 users, $4 limit */
+/**
+ * By the keys of what was told: a user may have a hundred thousand sessions.
+ * $1 tx, $2 position, $3 users, $4 limit
+ */
 const SINCE = statement(
   'news.since',
   `with page as materialized (
@@ -59,11 +62,14 @@ const SINCE = statement(
    select count(*)::int as count, (array_agg(tx order by tx desc, position desc))[1] as tx,
      (array_agg(position order by tx desc, position desc))[1] as position,
      (select coalesce(array_agg(distinct seen.id), '{}') from (
-        select s.user_id as id from told join sessions s on s.key = told.key where s.user_id = any($3::text[])
+        select s.user_id as id from told
+          cross join lateral (select user_id from sessions where sessions.key = told.key offset 0) s
+        where s.user_id = any($3::text[])
         union all
         select m.user_id from told join members m on m.session_key = told.key where m.user_id = any($3::text[])
         union all
-        select u.id from told join users u on u.key = told.key where u.id = any($3::text[])) seen) as users,
-     exists (select from events e where e.tx >= ${OLDEST_RUNNING_TX}) as is_unsettled
+        select u.id from told cross join lateral (select id from users where users.key = told.key offset 0) u
+        where u.id = any($3::text[])) seen) as users,
+     (select true from events e where e.tx >= ${OLDEST_RUNNING_TX} order by e.tx, e.position limit 1) is not null as is_unsettled
    from page`,
 );
