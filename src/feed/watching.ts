@@ -13,7 +13,7 @@ const PACE_MS = 25;
 /** …and so often whether or not anybody has told: what was lost on the way costs no more. */
 const POLL_MS = 1_000;
 /** …and so long after something was told that others may yet come before. */
-const UNSETTLED_MS = 100;
+const UNSETTLED_MS = 50;
 
 /** Readers of one session. */
 interface Session {
