@@ -66,6 +66,7 @@ class Follower {
         const stay = new AbortController();
         const long = this.isSettled ? 600_000 : 300 + Math.random() * 6_000;
         this.leave = () => stay.abort();
+        if (this.isDone) stay.abort();
         await Promise.race([stream.ended, pause(long, null, { signal: stay.signal }).catch(() => undefined)]);
         stay.abort();
         stream.leave();
