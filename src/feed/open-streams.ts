@@ -71,7 +71,7 @@ export class OpenStreams implements BeforeApplicationShutdown {
     const most = isService(caller) ? MOST_OF_SERVICE : MOST_OF_USER;
     const his = [...this.places.values()].filter((one) => one === name).length;
     if (this.places.size >= MOST || his >= most) throw tooMany(his >= most ? most : MOST);
-    const place = new Place(expiry(caller));
+    const place = new Place(caller.expiresAt);
     this.places.set(place, name);
     gauge.set(this.places.size);
     return place;
@@ -89,9 +89,6 @@ export class OpenStreams implements BeforeApplicationShutdown {
     if (this.isStopping) place.end();
   }
 }
-
-/** When what lets the caller in runs out, a stream ends: the `exp` of his token. */
-const expiry = (caller: Caller & { expiresAt?: Date | null }): Date | null => caller.expiresAt ?? null;
 
 const tooMany = (most: number) =>
   new DomainError('unavailable', 'too_many_streams', `${most} streams are open: close some, or come later.`, {

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
+import { FakeIssuer } from '../setup/fake-issuer.js';
 import { openStream, type Stream } from '../setup/sse.js';
 import { api, app, service, useApp, user } from './suite.js';
 import { append, at, create, eventsOf, expectOk, expectRefused, fresh, share } from './support.js';
@@ -348,6 +349,27 @@ describe('an age', () => {
     }
   });
 });
+
+test('both end when the token that opened them does', async () => {
+  const issuer = await FakeIssuer.start();
+  const own = await startApp(issuer.environment);
+  try {
+    // clocks may differ by half a minute: it is good for some seconds more
+    const exp = Math.floor(Date.now() / 1000) - 25;
+    const headers = { authorization: `Bearer ${await issuer.token('alice', { exp })}` };
+    const { session_id: id } = await create(own.api.with(headers), { title: 'T' });
+    const streams = await Promise.all(
+      [at(id, '/events'), EVENTS].map((path) => openStream(own.url + path, headers)),
+    );
+    expect(streams.map(({ status }) => status)).toEqual([200, 200]);
+    await Promise.all(streams.map(({ ended }) => ended));
+    expect(Date.now()).toBeGreaterThanOrEqual((exp + 30) * 1000);
+    expect(await refused(await openStream(own.url + EVENTS, headers))).toMatchObject({ status: 401 });
+  } finally {
+    await own.close();
+    await issuer.close();
+  }
+}, 60_000);
 
 test('all end with their process, also those that take nothing', async () => {
   const own = await startApp({}, app);

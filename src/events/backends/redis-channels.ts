@@ -1,4 +1,5 @@
 import type { Outage } from '../../common/outage.js';
+import { openRedis } from '../../redis/open-redis.js';
 import { DEAD_MS, RECONNECT_MS } from '../bus.contract.js';
 
 export interface Publication {
@@ -14,18 +15,10 @@ export interface Channels {
 }
 
 export async function openChannels(url: string, outage: Outage): Promise<Channels> {
-  // read when first needed
-  const { Redis } = await import('ioredis');
-  const client = new Redis(url, {
-    ...{
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 1,
-      commandTimeout: DEAD_MS,
-      socketTimeout: DEAD_MS,
-    },
-    retryStrategy: () => RECONNECT_MS,
+  const client = await openRedis(url, outage, {
+    ...{ commandTimeout: DEAD_MS, socketTimeout: DEAD_MS, retryStrategy: () => RECONNECT_MS },
   });
-  client.on('error', (error) => outage.begin(error)).on('ready', () => outage.end());
+  client.on('ready', () => outage.end());
   return {
     publish: async (publications) => {
       const pipeline = client.pipeline();

@@ -1,16 +1,13 @@
+import { openRedis } from '../../redis/open-redis.js';
 import { type Bus, CHANNEL, DEAD_MS, type Ear, RECONNECT_MS } from '../bus.contract.js';
 
 /** Pub/sub of Redis. It may be away now, or go away at any time: both clients go on trying by themselves. */
 export async function connectRedis(url: string, ear: Ear): Promise<Bus> {
-  // read when first needed
-  const { Redis } = await import('ioredis');
   const retryStrategy = () => RECONNECT_MS;
-  // nothing waits in memory for Redis to come back
-  const teller = new Redis(url, {
-    ...{ enableOfflineQueue: false, maxRetriesPerRequest: 1, socketTimeout: DEAD_MS, retryStrategy },
+  const teller = await openRedis(url, ear.outage, { socketTimeout: DEAD_MS, retryStrategy });
+  const hearer = await openRedis(url, ear.outage, {
+    ...{ enableOfflineQueue: true, maxRetriesPerRequest: null, autoResubscribe: false, retryStrategy },
   });
-  const hearer = new Redis(url, { maxRetriesPerRequest: null, retryStrategy, autoResubscribe: false });
-  for (const client of [teller, hearer]) client.on('error', (error) => ear.outage.begin(error));
 
   // subscribed anew with each connection; what was told in between was missed
   hearer.on('ready', () => {
