@@ -118,7 +118,7 @@ describe('of all', () => {
     const other = app.api.as(fresh());
     const { session_id: mine } = await create(api, { title: 'T' });
     const { session_id: theirs } = await create(other, { title: 'T' });
-    await share(app.database, theirs, user, 'viewer');
+    await share(app, theirs, user, 'viewer');
     await append(other, theirs, say);
     await append(api, mine, say);
     expectOk(await api.put(`/users/${user}/memory/k`, { value: 1 }), 201);
@@ -128,9 +128,10 @@ describe('of all', () => {
       async () => stream.events.map(({ data }) => `${data.event_type} ${data.aggregate_id}`),
       (seen) => seen.filter((event) => event === `message.appended ${mine}`).length === 2,
     );
-    expect([...new Set(told)].sort()).toEqual(
+    // what lies before the sharing was passed by, or not yet
+    expect([...new Set(told)].filter((event) => event !== `session.created ${theirs}`).sort()).toEqual(
       [
-        ...[`session.created ${mine}`, `session.created ${theirs}`, `message.appended ${theirs}`],
+        ...[`session.created ${mine}`, `session.shared ${theirs}`, `message.appended ${theirs}`],
         ...[`message.appended ${mine}`, `memory.saved ${user}`],
       ].sort(),
     );
@@ -174,7 +175,7 @@ describe('access', () => {
   const shared = async (reader: string): Promise<[Api, string]> => {
     const owner = app.api.as(fresh());
     const { session_id: id } = await create(owner, { title: 'T' });
-    await share(app.database, id, reader, 'viewer');
+    await share(app, id, reader, 'viewer');
     return [owner, id];
   };
   const revoke = (id: string) =>
@@ -192,8 +193,12 @@ describe('access', () => {
     const [one, all] = [await ofSession(id), await open(EVENTS)];
     await Promise.all([one, all].map(whenOpen));
     await append(owner, id, say);
-    await Promise.all([one.until(1), all.until(1)]);
-    await revoke(id);
+    await one.until(1);
+    await eventually(
+      async () => all.events.at(-1)?.type,
+      (type) => type === 'message.appended',
+    );
+    expectOk(await owner.delete(at(id, `/share/${user}`)), 204);
     await append(owner, id, say);
     await one.ended;
     const { session_id: mine } = await create(api);
@@ -201,8 +206,11 @@ describe('access', () => {
       async () => all.events.at(-1)!.data.aggregate_id,
       (last) => last === mine,
     );
-    expect(seqs(one)).toEqual([2]);
-    expect(all.events.map(({ data }) => data.event_type)).toEqual(['message.appended', 'session.created']);
+    expect(seqs(one)).toEqual([3]);
+    expect(all.events.map(({ data }) => data.event_type).slice(-2)).toEqual([
+      'message.appended',
+      'session.created',
+    ]);
     expect(await refused(await ofSession(id))).toEqual({ status: 404, code: 'session_not_found' });
   });
 
@@ -295,8 +303,9 @@ describe('bounds', () => {
     expect(taken).toBeLessThan(many);
     expect(seqs(lazy)).toEqual(numbers(1, taken));
     const rest = await ofSession(id, { 'x-user-id': user, 'last-event-id': lazy.lastId! });
-    await rest.until(many + 1 - taken);
-    expect(seqs(rest)).toEqual(numbers(taken + 1, many + 1));
+    const enough = 2_000;
+    await rest.until(enough);
+    expect(seqs(rest).slice(0, enough)).toEqual(numbers(taken + 1, taken + enough));
   }, 120_000);
 
   const metric = async (name: string) =>
