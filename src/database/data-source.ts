@@ -20,7 +20,7 @@ import { Sharing1765065600000 } from '../../migrations/1765065600000-sharing.js'
 import { SessionStats1765152000000 } from '../../migrations/1765152000000-session-stats.js';
 import { Retention1765238400000 } from '../../migrations/1765238400000-retention.js';
 import { DueOfAPlace1765324800000 } from '../../migrations/1765324800000-due-of-a-place.js';
-import { EventStreams1765324800000 } from '../../migrations/1765324800000-event-streams.js';
+import { EventStreams1765328400000 } from '../../migrations/1765328400000-event-streams.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -65,7 +65,7 @@ const MIGRATIONS = [
   SessionStats1765152000000,
   Retention1765238400000,
   DueOfAPlace1765324800000,
-  EventStreams1765324800000,
+  EventStreams1765328400000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

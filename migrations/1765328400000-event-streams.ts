@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** Old events are removed by the order of their stream, and the stream is published by one process at a time. */
-export class EventStreams1765324800000 implements MigrationInterface {
-  readonly name = 'EventStreams1765324800000';
+export class EventStreams1765328400000 implements MigrationInterface {
+  readonly name = 'EventStreams1765328400000';
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query('alter table stream_positions add holder uuid, add held_until timestamptz(3)');
