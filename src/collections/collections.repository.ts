@@ -108,6 +108,11 @@ export class CollectionsRepository {
     return rows.map(({ name }) => name);
   }
 
+  /** What these sessions had, and the store still has. */
+  findDropping(sessions: number[]): Promise<Collection[]> {
+    return this.database.query(FIND_DROPPING, [sessions]);
+  }
+
   /** Lets go what a purged session has; answers how many. */
   async purge(session: number): Promise<number> {
     return (await this.database.query(PURGE, [session])).length;
@@ -194,6 +199,11 @@ const DROPPED = statement(
 const UNKNOWN = statement(
   'collections.unknown',
   `select name from unnest($1::text[]) name where not exists (select from collections c where c.name = name.name)`,
+);
+
+const FIND_DROPPING = statement(
+  'collections.findDropping',
+  `select * from collections where session_key = any($1::bigint[]) and state = 'dropping' and due_at is not null`,
 );
 
 const PURGE = statement(

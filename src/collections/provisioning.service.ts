@@ -97,6 +97,14 @@ export class ProvisioningService implements OnModuleInit {
     await this.collections.dropped(collection.name);
   }
 
+  /**
+   * …what all of these sessions have let go, now.
+   * @throws DomainError what the store says
+   */
+  async dropOf(sessions: number[]): Promise<void> {
+    for (const collection of await this.collections.findDropping(sessions)) await this.drop(collection);
+  }
+
   /** A new kind of trouble shows on the session. */
   private note(collection: Collection, error: string | null): Promise<void> {
     return this.database.run(async () => {

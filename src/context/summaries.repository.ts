@@ -45,12 +45,18 @@ export class SummariesRepository {
     return stored?.lines ?? [];
   }
 
+  /** Unless one of the messages it is from has been redacted meanwhile. */
   async saveWritten(session: number, written: Written): Promise<void> {
     await this.database.query(SAVE_WRITTEN, [session, JSON.stringify(written)]);
   }
 
   async save({ session_key, to_seq, lines }: Omit<StoredSummary, 'written'>): Promise<void> {
     await this.database.query(SAVE, [session_key, to_seq, JSON.stringify(lines)]);
+  }
+
+  /** Takes out what is from messages that are redacted, and what a model made of all of them. */
+  async withdraw(session: number, seqs: number[]): Promise<void> {
+    await this.database.query(WITHDRAW, [session, seqs]);
   }
 
   async clear(): Promise<void> {
@@ -95,7 +101,9 @@ const FIND_OPEN = statement(
 
 const SAVE_WRITTEN = statement(
   'summaries.saveWritten',
-  `insert into summaries (session_key, to_seq, lines, written) values ($1, 0, '[]', $2)
+  `insert into summaries as y (session_key, to_seq, lines, written)
+   select new.session_key, 0, '[]', new.written from (select $1::bigint as session_key, $2::json as written) new
+   where ${isGood('new')}
    on conflict (session_key) do update set written = excluded.written`,
 );
 
@@ -103,6 +111,14 @@ const SAVE = statement(
   'summaries.save',
   `insert into summaries (session_key, to_seq, lines) values ($1, $2, $3)
    on conflict (session_key) do update set to_seq = excluded.to_seq, lines = excluded.lines`,
+);
+
+const WITHDRAW = statement(
+  'summaries.withdraw',
+  `update summaries set written = null, lines = coalesce((
+     select json_agg(line order by n) from json_array_elements(lines) with ordinality l(line, n)
+     where (line ->> 'seq')::bigint <> all($2::bigint[])), '[]')
+   where session_key = $1`,
 );
 
 const CLEAR = statement('summaries.clear', 'delete from summaries');

@@ -56,7 +56,7 @@ export class SummarizeHandler implements Handler {
     return Array.from({ length: this.config.SUMMARIZE_AFTER_MESSAGES }, (_, index) => from + 1 + index);
   }
 
-  /** One that has become void meanwhile is kept, but never shown: the next is made without it. */
+  /** One that has become void meanwhile is not kept: it is made anew without what was redacted. */
   private async keep(session: number, written: Written): Promise<void> {
     const lines = await this.summaries.linesOf(session);
     const seqs = lines.map(({ seq }) => seq);

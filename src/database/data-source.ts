@@ -21,6 +21,7 @@ import { SessionStats1765152000000 } from '../../migrations/1765152000000-sessio
 import { Retention1765238400000 } from '../../migrations/1765238400000-retention.js';
 import { DueOfAPlace1765324800000 } from '../../migrations/1765324800000-due-of-a-place.js';
 import { EventStreams1765328400000 } from '../../migrations/1765328400000-event-streams.js';
+import { Erasure1765411200000 } from '../../migrations/1765411200000-erasure.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -66,6 +67,7 @@ const MIGRATIONS = [
   Retention1765238400000,
   DueOfAPlace1765324800000,
   EventStreams1765328400000,
+  Erasure1765411200000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

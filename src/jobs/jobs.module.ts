@@ -4,6 +4,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { Handlers } from './handlers.js';
 import { Job } from './job.entity.js';
+import { JobErasureRepository } from './job-erasure.repository.js';
 import { JobHost } from './job-host.js';
 import { JobQueue } from './job-queue.js';
 import { JobStreams } from './job-streams.js';
@@ -31,7 +32,8 @@ import { Sweeps } from './sweeps.js';
     JobQueue,
     JobStreams,
     JobsSweep,
+    JobErasureRepository,
   ],
-  exports: [Sweeps, JobsService, JobStreams, JobQueue],
+  exports: [Sweeps, JobsService, JobStreams, JobQueue, JobErasureRepository],
 })
 export class JobsModule {}

@@ -4,6 +4,7 @@ import type { JsonObject } from '../common/json.js';
 import { boundedPage, type Counted, pageBytes } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { type Statement, statement } from '../database/statement.js';
+import { isOwnedBy } from './erased-owner.sql.js';
 import { JOB_ROW, type JobState } from './job.entity.js';
 import type { JobRow } from './jobs.schemas.js';
 
@@ -100,12 +101,12 @@ const FIND_UNFINISHED = statement(
 
 const FIND = statement(
   'jobs.find',
-  `select ${JOB_ROW} from jobs where job_id = $1::uuid and ($2::text is null or user_id = $2)`,
+  `select ${JOB_ROW} from jobs j where job_id = $1::uuid and ($2::text is null or ${isOwnedBy('j', '$2')})`,
 );
 
 const FIND_BY_KEY = statement(
   'jobs.findByKey',
-  `select ${JOB_ROW} from jobs where key = $1 and ($2::text is null or user_id = $2)`,
+  `select ${JOB_ROW} from jobs j where key = $1 and ($2::text is null or ${isOwnedBy('j', '$2')})`,
 );
 
 /** A text for each way to ask, so that each is found by its own index. */

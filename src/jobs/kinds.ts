@@ -17,6 +17,7 @@ export const JOB_KINDS = {
     scope: 'admin',
     attempts: 100,
   },
+  erasure: { about: 'removes a user, and what he wrote', scope: 'admin', attempts: 200 },
   merge: { about: 'makes one session out of several', attempts: 100 },
   split: { about: 'makes several sessions out of parts of one', attempts: 100 },
   summarize: { about: 'lets a model sum a session up', attempts: 50 },

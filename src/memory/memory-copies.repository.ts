@@ -8,9 +8,9 @@ import { isLive } from './memory.sql.js';
 export class MemoryCopiesRepository {
   constructor(private readonly database: Database) {}
 
-  /** Entries as they are now, each a new one: without what it was before. */
-  async copy(source: number, copy: number, createdBy: string | null): Promise<void> {
-    await this.database.query(COPY, [source, copy, createdBy]);
+  /** Entries as they are now, each a new one: without what it was before, but of whom it is from. */
+  async copy(source: number, copy: number): Promise<void> {
+    await this.database.query(COPY, [source, copy]);
   }
 
   /** How many entries the sessions have together, those with the same key once. */
@@ -45,7 +45,7 @@ const COPY = statement(
   `with copied as (
      insert into memory_entries (space_key, memory_id, name, created_by, memory_type, value, content, metadata, importance,
        bytes, expires_at, version, created_at, updated_at)
-     select $2::bigint, gen_random_uuid(), e.name, $3, e.memory_type, e.value, e.content, e.metadata, e.importance,
+     select $2::bigint, gen_random_uuid(), e.name, e.created_by, e.memory_type, e.value, e.content, e.metadata, e.importance,
        e.bytes, e.expires_at, 1, now.at, now.at
      from memory_entries e cross join (select clock_timestamp() as at) now
      where e.space_key = $1 and ${isLive('e')}

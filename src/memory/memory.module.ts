@@ -10,6 +10,7 @@ import { MemoryRepository } from './memory.repository.js';
 import { MemoryService } from './memory.service.js';
 import { MemorySweep } from './memory.sweep.js';
 import { MemoryCopiesRepository } from './memory-copies.repository.js';
+import { MemoryErasureRepository } from './memory-erasure.repository.js';
 import { SessionMemoryReads, UserMemoryReads } from './memory-reads.controller.js';
 import { MemoryTransferRepository } from './memory-transfer.repository.js';
 import { SessionMemoryWrites, UserMemoryWrites } from './memory-writes.controller.js';
@@ -35,7 +36,15 @@ import { SpacesService } from './spaces.service.js';
     MemoryService,
     SpacesService,
     MemorySweep,
+    MemoryErasureRepository,
   ],
-  exports: [MemoryService, Facts, MemoryWritesRepository, MemoryCopiesRepository, MemoryTransferRepository],
+  exports: [
+    MemoryService,
+    Facts,
+    MemoryWritesRepository,
+    MemoryCopiesRepository,
+    MemoryTransferRepository,
+    MemoryErasureRepository,
+  ],
 })
 export class MemoryModule {}

@@ -7,6 +7,7 @@ import { MessageCopiesRepository } from './message-copies.repository.js';
 import { MessageEditsController } from './message-edits.controller.js';
 import { MessageEditsRepository } from './message-edits.repository.js';
 import { MessageEditsService } from './message-edits.service.js';
+import { MessageErasureRepository } from './message-erasure.repository.js';
 import { MessageFold, MessageSum } from './message-sums.entity.js';
 import { MessageSums } from './message-sums.js';
 import { MessageTransferRepository } from './message-transfer.repository.js';
@@ -28,6 +29,7 @@ import { SessionController } from './session.controller.js';
     MessageEditsRepository,
     MessageEditsService,
     MessageSums,
+    MessageErasureRepository,
   ],
   exports: [
     MessagesService,
@@ -36,6 +38,7 @@ import { SessionController } from './session.controller.js';
     MessagesRepository,
     MessageCopiesRepository,
     MessageTransferRepository,
+    MessageErasureRepository,
   ],
 })
 export class MessagesModule {}

@@ -42,7 +42,7 @@ export class ForkService {
       throw invalid([{ pointer: '/up_to_seq', detail: `must be at most ${source.message_count}` }]);
     const key = await this.copies.fork(source, { ...given, up_to_seq }, caller);
     await this.messages.copy(source, key, up_to_seq);
-    if (caller.scopes.has('memory:read')) await this.memory.copy(source.key, key, caller.userId);
+    if (caller.scopes.has('memory:read')) await this.memory.copy(source.key, key);
     return { status: 201, ids: [key], value: await this.sessions.getByKey(key, caller) };
   }
 }

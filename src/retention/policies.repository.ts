@@ -25,6 +25,11 @@ export class PoliciesRepository {
     const [row] = await this.database.query<RetentionPolicy>(SAVE, [user, JSON.stringify(policy)]);
     return row!;
   }
+
+  /** Of a user who is forgotten; whether there was one. */
+  async remove(user: string): Promise<boolean> {
+    return (await this.database.query(REMOVE, [user])).length > 0;
+  }
 }
 
 const FIND = statement('policies.find', 'select * from retention_policies where user_id = $1');
@@ -42,3 +47,5 @@ const SAVE = statement(
   `update retention_policies set policy = $2::jsonb, version = version + 1, updated_at = clock_timestamp()
    where user_id = $1 returning *`,
 );
+
+const REMOVE = statement('policies.remove', 'delete from retention_policies where user_id = $1 returning 1');

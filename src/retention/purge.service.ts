@@ -56,23 +56,28 @@ export class PurgeService implements OnModuleInit {
     return this.database.run(async () => {
       const key = await this.sessions.lockPurged();
       if (key === null) return false;
-      const rooms = [
-        this.collections,
-        this.messages,
-        this.sums,
-        this.stats,
-        this.checkpoints,
-        this.memory,
-        this.members,
-        this.events,
-      ];
-      if (await this.purgeFirst(rooms, key)) return true;
-      // whoever read the session before it was deleted has written by now
-      await this.derivations.hold();
-      if (await this.purgeFirst([this.texts, this.embeddings, this.summaries], key)) return true;
-      await this.sessions.remove(key);
+      await this.removeSome(key);
       return true;
     });
+  }
+
+  /** Within a transaction that holds a purged session: removes a batch of its rows, when nothing else is left its own. */
+  async removeSome(key: number): Promise<void> {
+    const rooms = [
+      this.collections,
+      this.messages,
+      this.sums,
+      this.stats,
+      this.checkpoints,
+      this.memory,
+      this.members,
+      this.events,
+    ];
+    if (await this.purgeFirst(rooms, key)) return;
+    // whoever read the session before it was deleted has written by now
+    await this.derivations.hold();
+    if (await this.purgeFirst([this.texts, this.embeddings, this.summaries], key)) return;
+    await this.sessions.remove(key);
   }
 
   /** Whether a room had something left to remove. */

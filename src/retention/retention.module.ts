@@ -16,6 +16,15 @@ import { CleanupController } from './cleanup.controller.js';
 import { CleanupHandler } from './cleanup.handler.js';
 import { CleanupService } from './cleanup.service.js';
 import { DueRepository } from './due.repository.js';
+import { ErasureController } from './erasure.controller.js';
+import { ErasureHandler } from './erasure.handler.js';
+import { ErasureService } from './erasure.service.js';
+import { ErasureOfCopies } from './erasure-copies.js';
+import { ErasureElsewhere } from './erasure-elsewhere.js';
+import { ErasureOfOwn } from './erasure-own.js';
+import { ErasurePlace } from './erasure-place.entity.js';
+import { ErasurePlacesRepository } from './erasure-places.repository.js';
+import { ErasureOfTraces } from './erasure-traces.js';
 import { PoliciesController } from './policies.controller.js';
 import { PoliciesRepository } from './policies.repository.js';
 import { PoliciesService } from './policies.service.js';
@@ -23,10 +32,10 @@ import { RetentionPolicy } from './policy.entity.js';
 import { PurgeService } from './purge.service.js';
 import { UserPoliciesController } from './user-policies.controller.js';
 
-/** Forgetting: what policies say, and the purge of what was deleted for good. */
+/** Forgetting: what policies say, the purge of what was deleted for good, and the erasure of users. */
 @Module({
   imports: [
-    TypeOrmModule.forFeature([RetentionPolicy]),
+    TypeOrmModule.forFeature([RetentionPolicy, ErasurePlace]),
     SessionsModule,
     CollectionsModule,
     MessagesModule,
@@ -40,7 +49,7 @@ import { UserPoliciesController } from './user-policies.controller.js';
     IdempotencyModule,
     JobsModule,
   ],
-  controllers: [PoliciesController, UserPoliciesController, CleanupController],
+  controllers: [PoliciesController, UserPoliciesController, CleanupController, ErasureController],
   providers: [
     PurgeService,
     PoliciesRepository,
@@ -48,6 +57,13 @@ import { UserPoliciesController } from './user-policies.controller.js';
     DueRepository,
     CleanupService,
     CleanupHandler,
+    ErasureService,
+    ErasureHandler,
+    ErasureOfOwn,
+    ErasureOfCopies,
+    ErasureElsewhere,
+    ErasureOfTraces,
+    ErasurePlacesRepository,
   ],
 })
 export class RetentionModule {}

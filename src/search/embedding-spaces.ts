@@ -66,12 +66,20 @@ export class EmbeddingSpaces implements OnModuleInit {
   private async dropUnheld(names: string[]): Promise<void> {
     const unheld = names.length > 0 ? await this.embeddings.unheld(names) : [];
     if (unheld.length === 0) return;
-    this.log.info({ spaces: unheld.length }, 'dropping embeddings of a model that is not used any more');
+    this.log.info({ spaces: unheld.length }, 'dropping spaces of embeddings in which no text belongs');
     try {
       for (const name of unheld) await this.store.drop(name);
     } finally {
       await this.embeddings.askAgain(unheld);
     }
+  }
+
+  /** Drops those of an owner, of whatever model, in which no text belongs. */
+  async dropOf(owner: string): Promise<void> {
+    const names: string[] = [];
+    for await (const name of this.store.list(await this.prefix()))
+      if (name.endsWith(`_${owner}`)) names.push(name);
+    await this.dropUnheld(names);
   }
 
   /** What every name begins with. */

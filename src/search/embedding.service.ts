@@ -45,7 +45,11 @@ export class EmbeddingService implements OnModuleInit {
 
   onModuleInit(): void {
     // what is embedded is removed with its text even where nothing is embedded any more
-    this.sweeps.add('embeddings to be removed', () => this.removeSome(), this.config.INDEX_SECONDS);
+    this.sweeps.add(
+      'embeddings to be removed',
+      async () => (await this.removeSome()) === ROWS,
+      this.config.INDEX_SECONDS,
+    );
     this.sweeps.schedule('embeddings of nothing', HOURLY, () => this.findOrphans());
     if (!this.embedder.isConfigured) return;
     this.sweeps.add(
@@ -173,12 +177,13 @@ export class EmbeddingService implements OnModuleInit {
     await this.store.upsert(space, points);
   }
 
-  private async removeSome(): Promise<boolean> {
+  /** Removes from the store some of what is to go, whosever it is; answers how much. */
+  async removeSome(): Promise<number> {
     const rows = await this.embeddings.take('gone', ROWS, SECONDS);
     for (const [name, some] of bySpace(rows, ({ spaces }) => spaces))
       await this.store.delete(spaceNamed(name), { ids: some.map(idOf) }).catch(unlessGone);
     await this.embeddings.removed(rows);
-    return rows.length === ROWS;
+    return rows.length;
   }
 
   /** Entries that are deleted go without a word. */

@@ -8,6 +8,7 @@ import { ModelsModule } from '../models/models.module.js';
 import { VectorsModule } from '../vectors/vectors.module.js';
 import { TextVector } from './embedding.entity.js';
 import { EmbeddingService } from './embedding.service.js';
+import { EmbeddingErasureRepository } from './embedding-erasure.repository.js';
 import { EmbeddingSpaces } from './embedding-spaces.js';
 import { EmbeddingsRepository } from './embeddings.repository.js';
 import { IndexingService } from './indexing.service.js';
@@ -38,12 +39,21 @@ import { TextsRepository } from './texts.repository.js';
     EmbeddingSpaces,
     MovedEmbeddings,
     EmbeddingService,
+    EmbeddingErasureRepository,
     IndexingService,
     SearchRepository,
     SemanticRepository,
     SemanticService,
     SearchService,
   ],
-  exports: [SearchService, IndexingService, TextsRepository, EmbeddingsRepository],
+  exports: [
+    SearchService,
+    IndexingService,
+    TextsRepository,
+    EmbeddingsRepository,
+    EmbeddingService,
+    EmbeddingSpaces,
+    EmbeddingErasureRepository,
+  ],
 })
 export class SearchModule {}

@@ -10,6 +10,7 @@ import { CheckpointTransferRepository } from './checkpoint-transfer.repository.j
 import { CheckpointsController } from './checkpoints.controller.js';
 import { CheckpointsRepository } from './checkpoints.repository.js';
 import { CheckpointsService } from './checkpoints.service.js';
+import { CopiedFieldsRepository } from './copied-fields.repository.js';
 import { DueSweep } from './due.sweep.js';
 import { HiddenSessionsRepository } from './hidden-sessions.repository.js';
 import { HiddenSessionsService } from './hidden-sessions.service.js';
@@ -19,6 +20,7 @@ import { LivenessService } from './liveness.service.js';
 import { Session, SessionDetails } from './session.entity.js';
 import { SessionCopiesService } from './session-copies.service.js';
 import { SessionEditsService } from './session-edits.service.js';
+import { SessionErasureRepository } from './session-erasure.repository.js';
 import { SessionListRepository } from './session-list.repository.js';
 import { SessionListService } from './session-list.service.js';
 import { SessionStepsRepository } from './session-steps.repository.js';
@@ -69,6 +71,8 @@ import { UserSessionsController } from './user-sessions.controller.js';
     CheckpointsService,
     LivenessService,
     DueSweep,
+    SessionErasureRepository,
+    CopiedFieldsRepository,
   ],
   exports: [
     SessionsService,
@@ -82,6 +86,8 @@ import { UserSessionsController } from './user-sessions.controller.js';
     SessionStepsService,
     SessionsRepository,
     CheckpointsRepository,
+    SessionErasureRepository,
+    CopiedFieldsRepository,
   ],
 })
 export class SessionsModule {}

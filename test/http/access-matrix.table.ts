@@ -215,6 +215,7 @@ export const tableFor = (known: (operation: string, field: string) => boolean): 
       document([manifestOf(`of-${caller}`, ['messages']), sessionLine({ legal_hold: true })]),
   }),
   entry('listEvents', '', 'any caller'),
+  entry('eraseUser', '', 'named', { params: ({ owner }) => ({ user_id: owner }) }),
   entry('listJobs', '', 'any caller'),
   entry('listJobs', 'of a kind', 'any caller', { query: () => ({ kind: 'summarize', state: 'queued' }) }),
   entry('getJob', '', 'asker', { params: ({ job }) => ({ job_id: job }) }),

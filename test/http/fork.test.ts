@@ -222,7 +222,7 @@ describe('what goes along', () => {
     const [source, keyless] = expectOk(await api.get(place(id))).entries;
     const { entries } = expectOk(await his.get(place(session_id)));
     expect(entries).toMatchObject([
-      { ...kept, key: 'k', version: 1, created_by: viewer, expires_at: source.expires_at, session_id },
+      { ...kept, key: 'k', version: 1, created_by: user, expires_at: source.expires_at, session_id },
       { key: null, content: 'keyless', memory_type: 'fact', version: 1 },
     ]);
     expect(entries).toHaveLength(2);

@@ -16,6 +16,7 @@ import { Schedule } from '../../src/jobs/schedule.entity.js';
 import { MemoryEntry, MemorySpace, MemoryVersion } from '../../src/memory/memory.entity.js';
 import { Message, ToolCall } from '../../src/messages/message.entity.js';
 import { MessageFold, MessageSum } from '../../src/messages/message-sums.entity.js';
+import { ErasurePlace } from '../../src/retention/erasure-place.entity.js';
 import { RetentionPolicy } from '../../src/retention/policy.entity.js';
 import { TextVector } from '../../src/search/embedding.entity.js';
 import { MemoryText, MessageText, SearchLanguageRow } from '../../src/search/text.entity.js';
@@ -62,6 +63,7 @@ const entities = [
   Installation,
   TextVector,
   RetentionPolicy,
+  ErasurePlace,
 ];
 
 let database: TestDatabase;

@@ -25,7 +25,11 @@ const FLOORS = [
 
 /** Who may take what is another room's inside, and why. */
 const EXCEPTIONS: [importer: RegExp, imported: RegExp, reason: string][] = [
-  [/^retention\/purge\.service/, /\.repository$/, 'the purge asks each room to remove its own rows'],
+  [
+    /^retention\/(purge\.service|erasure)/,
+    /\.repository$/,
+    'the purge and the erasure ask each room for its own rows',
+  ],
   [
     /^restructure\//,
     /-copies\.repository$/,
