@@ -142,10 +142,7 @@ async function live(app: TestApp, alice: Api, bob: Api, service: Api) {
     );
     expectOk(await alice.put(`/users/${encodeURIComponent(WHO)}/memory/${key}`, { value: WORD }));
   }
-  expectOk(
-    await service.put(`/users/${encodeURIComponent(WHO)}/retention-policy`, { max_age_days: 900 }),
-    201,
-  );
+  expectOk(await service.put(`/users/${encodeURIComponent(WHO)}/retention-policy`, { max_age_days: 900 }));
   const keyed = { 'idempotency-key': WORD };
   expectOk(await alice.post('/sessions', { session_id: `${CHOSEN}-keyed`, title: WORD }, keyed), 201);
 
