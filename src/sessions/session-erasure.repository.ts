@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { JsonObject } from '../common/json.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
-import { insertEventList, type NewEvent, numberEvents } from '../events/events.sql.js';
+import { insertEventList, insertEvents, type NewEvent, numberEvents } from '../events/events.sql.js';
 import type { Session } from './session.entity.js';
 import { statusOf } from './session.sql.js';
 import { TELL } from './sessions.sql.js';
@@ -136,10 +136,10 @@ const REMOVE_OWN = statement(
      from held where s.key = held.key
      returning s.key, s.agent_id, s.event_seq, s.event_tx
    ), e as (
-     insert into events (aggregate_key, seq, event_type, payload, tx, created_at)
+     ${insertEvents(`
      select s.key, s.event_seq, 'session.purged', jsonb_build_object('session_id', held.id, 'agent_id', s.agent_id),
        s.event_tx, clock_timestamp()
-     from s join held on held.key = s.key where held.is_shown order by s.key
+     from s join held on held.key = s.key where held.is_shown order by s.key`)}
    )
    select key, message_count as messages, created_at < $3::timestamptz as is_old from held`,
 );
