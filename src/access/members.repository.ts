@@ -15,6 +15,11 @@ export class MembersRepository {
     await this.database.query(UNITE, [sources, copy, owner]);
   }
 
+  /** With how many users any of these sessions is shared, but for one. */
+  async countTogether(sessions: number[], owner: string | null): Promise<number> {
+    return (await this.database.query<{ count: number }>(COUNT_TOGETHER, [sessions, owner]))[0]!.count;
+  }
+
   /** Removes at most `limit` rows of a purged session; answers how many. */
   async purge(key: number, limit: number): Promise<number> {
     return (await this.database.query(PURGE, [key, limit])).length;
@@ -28,6 +33,12 @@ const UNITE = statement(
    from members m
    where m.session_key = any($1::bigint[]) and m.user_id is distinct from $3
    order by m.user_id, array_position(array['viewer', 'editor', 'manager'], m.role)`,
+);
+
+const COUNT_TOGETHER = statement(
+  'members.countTogether',
+  `select count(distinct user_id)::int as count from members
+   where session_key = any($1::bigint[]) and user_id is distinct from $2`,
 );
 
 const PURGE = statement(

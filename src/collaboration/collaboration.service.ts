@@ -101,7 +101,7 @@ export class CollaborationService {
     const changed = user_ids.filter((user) => roles.get(user) !== role);
     if (changed.length === 0) return;
     const added = user_ids.length - roles.size;
-    if (added > 0 && total + added > MOST_MEMBERS) throw tooMany();
+    if (added > 0 && total + added > MOST_MEMBERS) throw tooManyMembers();
     await this.collaborators.save(row.key, changed, role, caller.userId);
     const payload = { user_ids: changed, role, added_by: caller.userId };
     await this.edits.noteSharing(row, [{ type: 'session.shared', payload }], caller);
@@ -127,7 +127,7 @@ const isOwner = (index: number) =>
     'is_owner',
   );
 
-const tooMany = () =>
+export const tooManyMembers = () =>
   new DomainError(
     'conflict',
     'too_many_collaborators',

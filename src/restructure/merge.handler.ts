@@ -11,7 +11,7 @@ import { BusySessionsService } from '../sessions/busy-sessions.service.js';
 import { HiddenSessionsService } from '../sessions/hidden-sessions.service.js';
 import type { SessionRow } from '../sessions/session.view.js';
 import { SessionCopiesService } from '../sessions/session-copies.service.js';
-import { type MergeInput, permissionOf } from './merge.schemas.js';
+import { type MergeInput, ownerOf, permissionOf } from './merge.schemas.js';
 import { MergeStatsService } from './merge-stats.service.js';
 import { advance, has, type Merging, type Phase, progressOf, resultOf, type State } from './merging.js';
 import { RestructuringService } from './restructuring.service.js';
@@ -74,9 +74,9 @@ export class MergeHandler implements Handler {
 
   private async make(job: RunningJob, input: MergeInput, sources: SessionRow[]): Promise<State> {
     const first = sources[0]!;
-    const { user_id, agent_id, tags, description = null, metadata } = input;
+    const { tags, description = null, metadata } = input;
     const session = this.copies.derived(first, {
-      ...{ id: input.session_id ?? newId(), user_id, agent_id, tags, description },
+      ...{ id: input.session_id ?? newId(), user_id: ownerOf(input, first), tags, description },
       ...titleOf(input, first),
       ...(metadata ? { metadata } : {}),
       lineage: { kind: 'merge', session_ids: [...job.sessionIds] },
@@ -197,7 +197,7 @@ export class MergeHandler implements Handler {
       const sources = await this.restructuring.take(job, permissionOf(input));
       await this.entitle(merging, sources[0]!);
       const keys = sources.map(({ key }) => key);
-      await this.members.unite(keys, target, input.user_id);
+      await this.members.unite(keys, target, ownerOf(input, sources[0]!));
       const session_ids = sources.map(({ id }) => id);
       const payload = { session_ids, up_to_seq: state.messages };
       await this.hidden.show(target, [{ type: 'session.merged', payload }]);

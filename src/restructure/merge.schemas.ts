@@ -36,11 +36,11 @@ export const mergeBody = acceptOlderNames({
 export type Merge = z.output<typeof mergeBody>;
 
 /** What a merge's job is told beside its sources. */
-export type MergeInput = Omit<Merge, 'session_ids' | 'user_id' | 'tags'> & {
-  user_id: string | null;
-  agent_id: string | null;
-  tags: string[];
-};
+export type MergeInput = Omit<Merge, 'session_ids' | 'tags'> & { tags: string[] };
+
+/** Whose the target is: the caller's; of what a service asks for whose it names, else whose the first source is by then. */
+export const ownerOf = ({ user_id }: Pick<MergeInput, 'user_id'>, first: { user_id: string | null }) =>
+  user_id ?? first.user_id;
 
 /** Who takes sessions out of use must manage them; who only reads them, read. */
 export const permissionOf = ({ archive_sources }: Pick<Merge, 'archive_sources'>) =>

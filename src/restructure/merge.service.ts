@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import { MembersRepository } from '../access/members.repository.js';
+import { MOST_MEMBERS, tooManyMembers } from '../collaboration/collaboration.service.js';
 import { checkSameShape, PointCopiesService } from '../collections/point-copies.service.js';
 import { type Caller, isService, type Scope } from '../common/caller.js';
 import { forbidden, invalid } from '../common/errors.js';
@@ -13,7 +15,7 @@ import type { SessionRow } from '../sessions/session.view.js';
 import { MAX_TAGS } from '../sessions/sessions.schemas.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { StatsCopiesRepository } from '../stats/stats-copies.repository.js';
-import { type Included, type Merge, type MergeInput, permissionOf } from './merge.schemas.js';
+import { type Included, type Merge, type MergeInput, ownerOf, permissionOf } from './merge.schemas.js';
 
 /** What a key must have beside the scope of the route to read what is copied. */
 const SCOPES: Partial<Record<Included, Scope>> = {
@@ -28,6 +30,7 @@ export class MergeService {
   constructor(
     private readonly sessions: SessionsService,
     private readonly busy: BusySessionsService,
+    private readonly members: MembersRepository,
     private readonly memory: MemoryCopiesRepository,
     private readonly points: PointCopiesService,
     private readonly stats: StatsCopiesRepository,
@@ -37,7 +40,7 @@ export class MergeService {
 
   /**
    * The sources are the job's from now on.
-   * @throws DomainError `session_busy`, `session_id_taken`, `shape_mismatch`, `memory_full`, `stats_full`, `stats_overflow`, `key_reused`, and those of every session route
+   * @throws DomainError `session_busy`, `session_id_taken`, `too_many_collaborators`, `shape_mismatch`, `memory_full`, `stats_full`, `stats_overflow`, `key_reused`, and those of every session route
    */
   merge(input: Merge, caller: Caller, key: string | null): Promise<Answer<JobRow>> {
     for (const part of input.include) checkScope(part, caller);
@@ -54,12 +57,15 @@ export class MergeService {
   private async begin(input: Merge, caller: Caller): Promise<Effect<JobRow>> {
     const { session_ids, session_id } = input;
     const rows = await this.busy.lock(session_ids, caller, permissionOf(input), null);
-    const owner = ownerOf(input, rows, caller);
-    if (session_id !== undefined) await this.sessions.checkFreeId(session_id, owner, caller);
-    const tags = tagsOf(input, rows);
-    await this.checkContents(input, rows);
     const { session_ids: _, ...asked } = input;
-    const merge: MergeInput = { ...asked, ...owner, tags };
+    const merge: MergeInput = {
+      ...asked,
+      user_id: caller.userId ?? input.user_id,
+      tags: tagsOf(input, rows),
+    };
+    const owner = { user_id: ownerOf(merge, rows[0]!), agent_id: rows[0]!.agent_id };
+    if (session_id !== undefined) await this.sessions.checkFreeId(session_id, owner, caller);
+    await this.checkContents(merge, rows);
     const { job } = await this.jobs.create({
       kind: 'merge',
       userId: caller.userId,
@@ -70,8 +76,11 @@ export class MergeService {
     return { status: 202, ids: [job.key], value: job };
   }
 
-  private async checkContents({ include }: Merge, rows: SessionRow[]): Promise<void> {
+  private async checkContents(merge: MergeInput, rows: SessionRow[]): Promise<void> {
+    const { include } = merge;
     const keys = rows.map(({ key }) => key);
+    const members = await this.members.countTogether(keys, ownerOf(merge, rows[0]!));
+    if (members > MOST_MEMBERS) throw tooManyMembers();
     if (include.includes('vectors')) checkSameShape([...(await this.points.findAll(keys)).values()]);
     if (include.includes('memory') && (await this.memory.countTogether(keys)) > MOST_ENTRIES)
       throw memoryFull();
@@ -82,11 +91,6 @@ export class MergeService {
 function checkScope(part: Included, { scopes }: Caller): void {
   const scope = SCOPES[part];
   if (scope && !scopes.has(scope)) throw forbidden(`The key lacks the scope ${scope}, which ${part} needs.`);
-}
-
-/** The caller's; a service's is whose it names, else whose the first source is. */
-function ownerOf({ user_id }: Merge, [first]: SessionRow[], caller: Caller) {
-  return { user_id: caller.userId ?? user_id ?? first!.user_id, agent_id: first!.agent_id };
 }
 
 function tagsOf({ tags }: Merge, rows: SessionRow[]): string[] {

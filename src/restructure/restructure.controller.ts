@@ -40,6 +40,7 @@ export class RestructureController {
       409: [
         'session_busy',
         'session_id_taken',
+        'too_many_collaborators',
         'shape_mismatch',
         'memory_full',
         'stats_full',

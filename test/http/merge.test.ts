@@ -1,5 +1,6 @@
 import { Sweeps } from '../../src/jobs/sweeps.js';
 import type { Api } from '../setup/api.js';
+import { eventually } from '../setup/eventually.js';
 import { api, app, service, useApp, user } from './suite.js';
 import {
   append,
@@ -428,6 +429,21 @@ describe('is refused', () => {
     const session_ids = [await session({ tags: tags(0) }), await session({ tags: tags(30) })];
     expectRefused(await merge(api, { session_ids }), 422, 'too_many_tags');
   });
+
+  test('more collaborators than a session may have', async () => {
+    const session_ids = [await session(), await session()];
+    const members = (index: number, from: number, to: number) =>
+      app.database.pool.query(
+        `insert into members (session_key, user_id, role, added_at)
+         select key, 'm-' || n, 'viewer', now() from sessions, generate_series($2::int, $3::int) n where id = $1`,
+        [session_ids[index], from, to],
+      );
+    await members(0, 1, 600);
+    await members(1, 400, 1001);
+    expectRefused(await merge(api, { session_ids }), 409, 'too_many_collaborators');
+    expectOk(await api.delete(at(session_ids[1]!, '/share/m-1001')), 204);
+    await merged(api, { session_ids });
+  });
 });
 
 test('a service names the owner, or it is whose the first is', async () => {
@@ -436,4 +452,21 @@ test('a service names the owner, or it is whose the first is', async () => {
   expect((await read(service, first.session_id)).user_id).toBe(user);
   const named = await merged(service, { session_ids, archive_sources: false, user_id: 'somebody' });
   expect((await read(service, named.session_id)).user_id).toBe('somebody');
+});
+
+test('tried again after the first has been given to somebody, a merge that names no owner makes his', async () => {
+  const session_ids = [await session(), await session()];
+  for (const [n, id] of session_ids.entries())
+    expectOk(await api.put(at(id, '/memory/k'), { value: n }), 201);
+  const failed = expectOk(await merge(service, { session_ids, on_memory_conflict: 'fail' }));
+  expect(failed).toMatchObject({ state: 'failed', error: { code: 'memory_conflict' } });
+  expectOk(await api.delete(at(session_ids[1]!, '/memory/k')), 204);
+  const heir = fresh();
+  expectOk(await api.post(at(session_ids[0]!, '/transfer'), { user_id: heir }));
+  expectOk(await service.post(`/jobs/${failed.job_id}/retry`));
+  const job = await eventually(
+    async () => expectOk(await service.get(`/jobs/${failed.job_id}`)),
+    ({ state }) => state === 'succeeded',
+  );
+  expect((await read(service, job.result.session_id)).user_id).toBe(heir);
 });
