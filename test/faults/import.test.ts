@@ -15,6 +15,7 @@ import {
 import { FakeQdrant } from '../setup/fake-qdrant/fake-qdrant.js';
 import { allNames, type LayoutName, storeAt } from '../setup/qdrant.js';
 import { freePort, type Service, startService } from '../setup/service.js';
+import { drawn } from './drawn.js';
 
 const TIME = '2026-01-31T12:00:00.250Z';
 const large = (bytes: number) => 'x'.repeat(bytes);
@@ -106,7 +107,8 @@ describe.each<['PostgreSQL' | LayoutName]>([['PostgreSQL'], ['dedicated'], ['sha
     const first = PARTS.findIndex(
       ([phase]) => phase === (where === 'PostgreSQL' ? 'checkpoints' : 'collections'),
     );
-    test.each(PARTS.map(([phase], at) => [phase, at] as const).slice(first))(
+    const places = PARTS.map(([phase], at) => [phase, at] as const).slice(first);
+    test.each(drawn(`import with vectors in ${where}`, places, 2))(
       'killed when it has written %s: nothing is left',
       async (phase, at) => {
         const before = await held();
