@@ -30,6 +30,10 @@ export const invalidPoint = (pointer: string, detail: string) =>
 /** More than the store takes, at once or altogether. */
 export const tooLarge = (detail: string) => new DomainError('too-large', 'vectors_too_large', detail);
 
+/** Whether that is what an error says. */
+export const isTooLarge = (error: unknown): boolean =>
+  error instanceof DomainError && error.code === 'vectors_too_large';
+
 /** Kept by a server that the configuration does not name (any more); until it does, nobody can say more. */
 export function elsewhere(backend: string): never {
   throw new DomainError(

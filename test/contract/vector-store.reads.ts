@@ -110,6 +110,19 @@ export function describeReads(subject: Subject): void {
     );
   });
 
+  test('a page of large points ends early', async () => {
+    const space = await subject.space();
+    const text = 'x'.repeat(4 * 1024 * 1024);
+    const large = Array.from({ length: 12 }, (_, n) => point(String(n), { text }));
+    for (let at = 0; at < large.length; at += 3) await subject.store.upsert(space, large.slice(at, at + 3));
+    const first = await subject.store.scan(space, { limit: 12, ...ALL });
+    expect(first.points.length).toBeGreaterThan(0);
+    expect(first.points.length).toBeLessThan(9);
+    expect(first.next).toBe(first.points.at(-1)!.id);
+    const rest = await subject.store.scan(space, { limit: 1000, after: first.next!, ...ALL });
+    expect(rest.points[0]!.id).toBe(String(first.points.length));
+  });
+
   test('points of a space with named vectors have those they were given', async () => {
     const space = await subject.space(NAMED);
     const points: Point[] = [

@@ -29,6 +29,9 @@ export type Selector = { points: StoredId[] } | { filter: StoredFilter };
 type MoreOfCollection = Omit<Parameters<QdrantClient['createCollection']>[1], 'vectors'>;
 export type FieldSchema = NonNullable<Schemas['CreateFieldIndex']['field_schema']>;
 
+/** What a page of points may take, as JSON. */
+const PAGE_BYTES = 32 * 1024 * 1024;
+
 const pathOf = (collection: string) => `/collections/${encodeURIComponent(collection)}/points`;
 
 /** What the backend asks of Qdrant, each call with its retries; failures come in words of the contract. */
@@ -121,10 +124,12 @@ export class QdrantCalls {
     return this.read<StoredPoint[]>(pathOf(collection), { ids, ...what });
   }
 
+  /** @throws DomainError `vectors_too_large` when several points are more than `PAGE_BYTES` */
   async scroll(collection: string, body: ScrollBody) {
     return this.read<{ points: StoredPoint[]; next_page_offset?: unknown }>(
       `${pathOf(collection)}/scroll`,
       body,
+      body.limit > 1 ? PAGE_BYTES : undefined,
     );
   }
 
@@ -141,8 +146,8 @@ export class QdrantCalls {
     return repeating(isWrite, this.pauseMs, call);
   }
 
-  private read<T>(path: string, body: unknown): Promise<T> {
-    return this.repeating(false, () => this.wire.send<T>('POST', path, body));
+  private read<T>(path: string, body: unknown, mostBytes?: number): Promise<T> {
+    return this.repeating(false, () => this.wire.send<T>('POST', path, body, mostBytes));
   }
 
   private write(method: 'PUT' | 'POST', path: string, body: unknown): Promise<void> {

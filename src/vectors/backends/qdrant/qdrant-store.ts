@@ -1,5 +1,5 @@
 import { checkPoints, checkQuery } from '../../check-points.js';
-import { isNoSpace } from '../../errors.js';
+import { isNoSpace, isTooLarge } from '../../errors.js';
 import type { Filter } from '../../filter.js';
 import type { PointId } from '../../point-id.js';
 import type {
@@ -87,9 +87,19 @@ export class QdrantStore implements VectorStore {
 
   async scan(space: Space, request: ScanRequest): Promise<{ points: Found[]; next: PointId | null }> {
     const place = this.layout.place(space);
-    const { points, hasMore } = await this.confirmed(space, this.layout.page(space, request));
+    const { points, hasMore } = await this.confirmed(space, this.page(space, request));
     const found = points.map((point) => toFound(point, place, request));
     return { points: found, next: hasMore ? found.at(-1)!.id : null };
+  }
+
+  /** With fewer points where those asked for are too much for an answer. */
+  private async page(space: Space, request: ScanRequest): ReturnType<Layout['page']> {
+    try {
+      return await this.layout.page(space, request);
+    } catch (error) {
+      if (!isTooLarge(error) || request.limit === 1) throw error;
+      return this.page(space, { ...request, limit: Math.floor(request.limit / 2) });
+    }
   }
 
   async query(space: Space, request: QueryRequest): Promise<Hit[]> {

@@ -1,3 +1,4 @@
+import { tooLarge } from '../../errors.js';
 import { decode, encode } from './exact-json.js';
 import { RefusedError } from './failures.js';
 
@@ -15,7 +16,16 @@ export interface Address {
 export class Wire {
   constructor(private readonly address: Address) {}
 
-  async send<T>(method: 'PUT' | 'POST', path: string, body: unknown): Promise<T> {
+  /**
+   * @param mostBytes of an answer; a larger one is not read to its end
+   * @throws DomainError `vectors_too_large`
+   */
+  async send<T>(
+    method: 'PUT' | 'POST',
+    path: string,
+    body: unknown,
+    mostBytes = Number.POSITIVE_INFINITY,
+  ): Promise<T> {
     const { url, apiKey, timeoutMs } = this.address;
     const answer = await fetch(url + path, {
       method,
@@ -23,8 +33,19 @@ export class Wire {
       body: typeof body === 'string' ? body : encode(body),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    return resultOf(answer, await answer.text()) as T;
+    return resultOf(answer, await textOf(answer, mostBytes)) as T;
   }
+}
+
+async function textOf({ body }: Response, mostBytes: number): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    bytes += part.length;
+    if (bytes > mostBytes) throw tooLarge('The answer of the vector store is too large.');
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
 }
 
 /** An answer whose body is not Qdrant's is no answer: maybe something between us failed. */
