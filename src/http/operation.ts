@@ -77,7 +77,8 @@ export function refusalsOf(spec: OperationSpec): Record<number, string[]> {
 }
 
 function sharedRefusals(spec: OperationSpec): Record<number, string[]> {
-  const mayHaveBody = spec.body !== undefined || spec.scope?.endsWith(':write') || spec.versioned === 'write';
+  const mayHaveBody =
+    spec.body !== undefined || spec.scope?.endsWith(':write') || spec.versioned === 'write' || spec.isJob;
   const codes: Record<number, string[]> = {
     400: ['malformed_request', ...(mayHaveBody ? ['malformed_json'] : [])],
     401: [
