@@ -38,12 +38,12 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 const inSession = ({ path }: HostileOperation) => path.includes('{session_id}');
 const attacks = new Map<string, number>();
 
-/** All of the values for a place that is attacked for the first time; for each one like it a sixth of them, every time another. */
+/** All of the values for a place that is attacked for the first time; for each one like it a twelfth of them, every time another. */
 function shareOf<Value>(values: Value[], ...place: unknown[]): Value[] {
   const key = JSON.stringify(place);
   const before = attacks.get(key) ?? 0;
   attacks.set(key, before + 1);
-  return before === 0 ? values : values.filter((_, i) => (i + before) % 6 === 0);
+  return before === 0 ? values : values.filter((_, i) => (i + before) % 12 === 0);
 }
 
 const isNested = (pointer: string) => pointer.lastIndexOf('/') > 0;
@@ -59,7 +59,8 @@ let snapshotSql: string;
 let forgetSql: string;
 
 beforeAll(async () => {
-  service = await startApp({ BODY_LIMIT_MB: String(BODY_LIMIT_MB) });
+  // nobody does the jobs that are asked for: what they write would be taken for a case's
+  service = await startApp({ BODY_LIMIT_MB: String(BODY_LIMIT_MB), ROLE: 'api' });
   agent = new Agent({ keepAlive: true });
   await seed();
   await insertJob(service.database, JOB, 'mallory', 'succeeded');
