@@ -43,10 +43,13 @@ export class MessageCopiesRepository {
    * that call, which must come before it.
    */
   async append(copy: number, picked: Picked[]): Promise<void> {
-    const rows = picked.map(({ source, seq, otherId }, index) => ({
-      ...{ n: index + 1, source_key: source.key, source_id: source.id, seq, other_id: otherId },
-    }));
-    await this.database.query(APPEND, [copy, JSON.stringify(rows)]);
+    await this.database.query(APPEND, [
+      copy,
+      picked.map(({ source }) => source.key),
+      picked.map(({ source }) => source.id),
+      picked.map(({ seq }) => seq),
+      picked.map(({ otherId }) => otherId),
+    ]);
   }
 
   /** The seq of a message's copy; null: it has none there. */
@@ -114,7 +117,7 @@ const COPY = copyOf(
 );
 
 /**
- * $1 the copy, $2 what is picked (json). Which call an answer belongs to is known by its origin: two sources may have the same ids. It is looked for from the
+ * $1 the copy, $2 to $5 what is picked, one beside the other. Which call an answer belongs to is known by its origin: two sources may have the same ids. It is looked for from the
  * newest on, where it mostly is: an id may have been used many times.
  */
 const APPEND = copyOf(
@@ -124,7 +127,8 @@ const APPEND = copyOf(
        row_number() over (partition by m.message_id order by p.n) > 1 or exists (
          select from messages taken where taken.session_key = target.key and taken.message_id = m.message_id) as is_taken
      from sessions target
-       cross join json_to_recordset($2::json) as p(n int, source_key bigint, source_id text, seq bigint, other_id text)
+       cross join unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[])
+         with ordinality as p(source_key, source_id, seq, other_id, n)
        join messages m on m.session_key = p.source_key and m.seq = p.seq
      where target.key = $1
    )

@@ -17,7 +17,7 @@ import type {
   With,
 } from '../../vector-store.js';
 import { readFailed, writeFailed } from './failures.js';
-import { packVectors, strideOf, toUnit, unpackVectors } from './packed-vectors.js';
+import { numbersOf, packVectors, strideOf, toUnit, unpackVectors } from './packed-vectors.js';
 import {
   type HeldSpace,
   PAGE_BYTES,
@@ -194,6 +194,6 @@ const ofThread = ({ id, payload, vectors }: PointRead): Found => ({
   id: fromStored(id),
   ...(payload && { payload }),
   ...(vectors && {
-    vectors: Object.fromEntries(Object.entries(vectors).map(([name, floats]) => [name, Array.from(floats)])),
+    vectors: Object.fromEntries(Object.entries(vectors).map(([name, floats]) => [name, numbersOf(floats)])),
   }),
 });
