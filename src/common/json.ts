@@ -37,10 +37,10 @@ const NONE: ReadonlySet<number> = new Set();
 
 /**
  * What became of the integers that a double cannot hold digit for digit. They are rare, so the text is only walked
- * through when it has a long run of digits somewhere.
+ * through when it has a long run of digits somewhere that is no part of a fraction, as vectors are full of.
  */
 function roundedIntegers(text: string): ReadonlySet<number> {
-  if (!/\d{16}/.test(text)) return NONE;
+  if (!LONG_INTEGER.test(text)) return NONE;
   const rounded = new Set<number>();
   for (let at = 0; at < text.length; at++) {
     const char = text[at]!;
@@ -55,6 +55,7 @@ function roundedIntegers(text: string): ReadonlySet<number> {
   return rounded;
 }
 
+const LONG_INTEGER = /(?:^|[[\s,:-])\d{16,}(?:$|[\s,\]}])/;
 const NUMBER = /[-+.\deE]+/y;
 
 /** Where the string that begins here ends; a quote behind an odd number of backslashes belongs to it. */
