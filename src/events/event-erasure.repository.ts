@@ -20,9 +20,9 @@ type Place = [aggregate: number, seq: number];
 export class EventErasureRepository {
   constructor(private readonly database: Database) {}
 
-  /** Those among the next `limit` events behind a place, of sessions and users up to a key, whose payload has the text in it; `last`: how far was looked, null at the end. */
-  async find(text: string, after: Place, upTo: number, since: string, limit: number, most: number) {
-    const quoted = JSON.stringify(text).slice(1, -1);
+  /** Those among the next `limit` events behind a place, of sessions and users up to a key, whose payload may name him; `last`: how far was looked, null at the end. */
+  async find(user: string, after: Place, upTo: number, since: string, limit: number, most: number) {
+    const quoted = JSON.stringify(user).slice(1, -1);
     const [page] = await this.database.query<{ last: [number, number] | null; events: Telling[] }>(FIND, [
       ...[quoted, ...after, since, limit, most, upTo],
     ]);
@@ -45,14 +45,26 @@ export class EventErasureRepository {
   }
 }
 
+/** Whose payloads tell ids that somebody has chosen: the name may be part of them. */
+const TELL_IDS = [
+  'session.purged',
+  'session.forked',
+  'session.merged',
+  'session.split',
+  'session.imported',
+  'message.redacted',
+];
+
 const FIND = statement(
   'eventErasure.find',
   `with page as materialized (
-     select aggregate_key, seq, payload, created_at from events
+     select aggregate_key, seq, event_type, payload, created_at from events
      where (aggregate_key, seq) > ($2::bigint, $3::bigint) and aggregate_key <= $7::bigint order by aggregate_key, seq limit $5::int
    ), telling as materialized (
      select aggregate_key, seq, payload, created_at < $4::timestamptz as is_old from page
-     where strpos(payload::text, $1) > 0 order by aggregate_key, seq limit $6::int
+     where strpos(payload::text, $1) > 0
+       and (event_type in (${TELL_IDS.map((type) => `'${type}'`).join(', ')}) or strpos(payload::text, '"' || $1 || '"') > 0)
+     order by aggregate_key, seq limit $6::int
    )
    select (select json_build_array(aggregate_key, seq) from page order by aggregate_key desc, seq desc limit 1) as last,
      (select coalesce(json_agg(telling order by aggregate_key, seq), '[]') from telling) as events`,

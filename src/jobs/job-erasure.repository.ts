@@ -5,8 +5,9 @@ import { statement } from '../database/statement.js';
 import { erasedOwner } from './erased-owner.sql.js';
 import type { Job } from './job.entity.js';
 
-/** A job that is the user's, or names him or a session of his. */
-export interface Naming extends Pick<Job, 'key' | 'session_ids' | 'input' | 'result' | 'cursor'> {
+/** A job that is the user's, or may name him or a session of his. */
+export interface Naming
+  extends Pick<Job, 'key' | 'session_ids' | 'input' | 'result' | 'cursor' | 'error_detail'> {
   /** he asked for it, or what it makes is his */
   is_his: boolean;
   /** it works on a session of his: what it was told may be out of that */
@@ -57,7 +58,7 @@ const FIND = statement(
        exists (select from sessions s where s.id = any(j.session_ids) and s.user_id = $1 and not s.legal_hold) as is_on_his
      from jobs j where key > $2::bigint order by key limit $4::int
    ), naming as (
-     select p.key, p.session_ids, p.input, p.result, p.cursor, coalesce(p.is_his, false) as is_his, p.is_on_his,
+     select p.key, p.session_ids, p.input, p.result, p.cursor, p.error_detail, coalesce(p.is_his, false) as is_his, p.is_on_his,
        p.due_at is null as is_over, p.created_at < $3::timestamptz as is_old
      from page p
      where case when p.kind = 'erasure' then p.due_at is null and p.user_id = $1 else

@@ -36,14 +36,14 @@ export class ErasureElsewhere {
   }
 
   async messages(erasing: Erasing): Promise<boolean> {
-    const { state, user } = erasing;
+    const { state, names } = erasing;
     if (state.redacted) {
       await this.withdraw(erasing, state.redacted);
       return true;
     }
     const place = (state.after as Place | null) ?? [0, 0];
     const { last, traces } = await this.messageRows.find(
-      user,
+      names,
       place,
       state.upTo,
       state.since,

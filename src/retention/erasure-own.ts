@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Derivations } from '../derived/derivations.js';
 import { EventErasureRepository } from '../events/event-erasure.repository.js';
 import { EventsRepository } from '../events/events.repository.js';
-import { JobErasureRepository, type Naming } from '../jobs/job-erasure.repository.js';
+import { JobErasureRepository, type Naming, type Unnamed } from '../jobs/job-erasure.repository.js';
 import { MemoryWritesRepository } from '../memory/memory-writes.repository.js';
 import { EmbeddingsRepository } from '../search/embeddings.repository.js';
 import { CopiedFieldsRepository } from '../sessions/copied-fields.repository.js';
@@ -34,18 +34,22 @@ export class ErasureOfOwn {
     private readonly embeddings: EmbeddingsRepository,
   ) {}
 
-  /** Of a job that others asked for only what names him goes. One that runs is waited for. */
+  /** Of a job that others asked for only what names him goes. One that ran before the erasure began is waited for. */
   async jobs(erasing: Erasing): Promise<boolean> {
     const { after, since } = erasing.state;
     const { last, jobs } = await this.jobRows.find(erasing.user, Number(after ?? 0), since, JOBS);
     if (last === null) return false;
     const over = jobs.filter(({ is_over }) => is_over);
-    if (over.length < jobs.length) erasing.wait();
+    for (const job of jobs)
+      if (!job.is_over && job.is_old && (job.is_his || (await this.unnamed(job, erasing)))) erasing.wait();
     const his = over.filter(({ is_his }) => is_his);
     await erasing.write(async () => {
       const removed = await this.jobRows.remove(his.map(({ key }) => key));
       erasing.count('jobs', removed, his.filter(({ is_old }) => is_old).length);
-      for (const job of over) if (!job.is_his) await this.unname(job, erasing);
+      for (const job of over) {
+        const unnamed = job.is_his ? null : await this.unnamed(job, erasing);
+        if (unnamed && (await this.jobRows.unname(unnamed))) erasing.count('replaced', 1, job.is_old ? 1 : 0);
+      }
       return { after: last };
     });
     return true;
@@ -110,11 +114,13 @@ export class ErasureOfOwn {
     });
   }
 
-  private async unname(job: Naming, erasing: Erasing): Promise<void> {
-    const { key, session_ids, input, result, cursor, is_on_his } = job;
-    const named = { session_ids, input: is_on_his ? {} : input, result, cursor };
-    const gone = new Set(await this.sessionRows.without(erasing.names.sessionsIn(named)));
-    const unnamed = erasing.names.without(named, gone);
-    if (await this.jobRows.unname({ key, ...unnamed })) erasing.count('replaced', 1, job.is_old ? 1 : 0);
+  /** What others' job is left with; null: it does not name him. */
+  private async unnamed(job: Naming, { names }: Erasing): Promise<Unnamed | null> {
+    const { key, session_ids, input, result, cursor, error_detail, is_on_his } = job;
+    const told = { session_ids, input: is_on_his ? {} : input, result, cursor };
+    const unnamed = names.without(told, await this.sessionRows.without(names.sessionsIn(told)));
+    const isNamed =
+      is_on_his || names.areIn(error_detail ?? '') || JSON.stringify(unnamed) !== JSON.stringify(told);
+    return isNamed ? { key, ...unnamed } : null;
   }
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { EventErasureRepository, type Telling } from '../events/event-erasure.repository.js';
+import { MessageErasureRepository } from '../messages/message-erasure.repository.js';
 import { SessionErasureRepository } from '../sessions/session-erasure.repository.js';
 import type { Erasing } from './erasing.js';
 
@@ -11,6 +12,7 @@ const [LOOKED_AT, CHANGED] = [20_000, 200];
 export class ErasureOfTraces {
   constructor(
     private readonly sessions: SessionErasureRepository,
+    private readonly messages: MessageErasureRepository,
     private readonly events: EventErasureRepository,
   ) {}
 
@@ -44,7 +46,7 @@ export class ErasureOfTraces {
       const session = await this.sessions.lock(key);
       if (session?.user_id === erasing.user && !session.legal_hold) return reached;
       for (const event of events) {
-        const payload = await this.unnamed(event.payload, erasing);
+        const payload = await this.unnamed(event.payload, key, erasing);
         if (payload === null) continue;
         if (session?.legal_hold) erasing.hold(session.id);
         else {
@@ -69,7 +71,7 @@ export class ErasureOfTraces {
       await erasing.write(async () => {
         const session = await this.sessions.lock(key);
         const lineage = session && (await this.sessions.lineageOf(key));
-        const unnamed = lineage && (await this.unnamed(lineage, erasing));
+        const unnamed = lineage && (await this.unnamed(lineage, key, erasing));
         if (!unnamed) return {};
         if (session.legal_hold) erasing.hold(session.id);
         else {
@@ -82,10 +84,11 @@ export class ErasureOfTraces {
     return true;
   }
 
-  /** null: it does not name him */
-  private async unnamed(value: Telling['payload'], { names }: Erasing) {
-    const gone = new Set(await this.sessions.without(names.sessionsIn(value)));
-    const unnamed = names.without(value, gone);
+  /** What is told of a session; null: it does not name him. */
+  private async unnamed(value: Telling['payload'], key: number, { names }: Erasing) {
+    const sessions = await this.sessions.without(names.sessionsIn(value));
+    const messages = await this.messages.without(key, names.messagesIn(value));
+    const unnamed = names.without(value, [...sessions, ...messages]);
     return JSON.stringify(unnamed) === JSON.stringify(value) ? null : unnamed;
   }
 }
