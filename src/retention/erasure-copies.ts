@@ -20,16 +20,16 @@ export class ErasureOfCopies {
     if (last === null) return false;
     for (const key of found)
       await this.write(erasing, key, async () =>
-        (await this.clear(erasing, key, null)) ? {} : { waiting: true, kept: true },
+        (await this.clear(erasing, key, [])) ? {} : { waiting: true, kept: true },
       );
     await erasing.step({ walked: last });
     return true;
   }
 
   /** …of these sources, which nobody sees any more; they stay as long as this is to be done. */
-  copied(erasing: Erasing, key: number, sources: number[]): Promise<void> {
+  copied(erasing: Erasing, key: number, gone: number[]): Promise<void> {
     return this.write(erasing, key, async () => {
-      if (!(await this.clear(erasing, key, sources))) throw waits();
+      if (!(await this.clear(erasing, key, gone))) throw waits();
       return { copied: erasing.state.copied.filter((other) => other !== key) };
     });
   }
@@ -39,7 +39,7 @@ export class ErasureOfCopies {
   }
 
   /** False: a job is at it. */
-  private async clear(erasing: Erasing, key: number, sources: number[] | null): Promise<boolean> {
+  private async clear(erasing: Erasing, key: number, gone: number[]): Promise<boolean> {
     const session = await this.sessions.lock(key);
     if (!session || session.user_id === erasing.user) return true;
     if (session.legal_hold) {
@@ -47,7 +47,7 @@ export class ErasureOfCopies {
       return true;
     }
     if (session.busy_job !== null) return false;
-    const updates = await this.fields.clear(key, erasing.user, sources);
+    const updates = await this.fields.clear(key, erasing.user, gone);
     if (updates.length === 0) return true;
     erasing.count('replaced', 1);
     const { agent_id, status } = session;

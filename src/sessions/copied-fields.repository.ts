@@ -3,6 +3,21 @@ import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { insertEventList, type NewEvent, numberEvents } from '../events/events.sql.js';
 
+/** A session, and the ids of those that it is directly from. */
+interface Link {
+  key: number;
+  id: string;
+  user_id: string | null;
+  /** gone, or under legal hold: nothing of it is taken away from others */
+  is_kept: boolean;
+  sources: string[];
+}
+
+type IsSource = (link: Link) => boolean;
+
+/** Sessions whose fields are compared at once. */
+const COMPARED = 100;
+
 /** What sessions of others have taken over of a user's own: found by where they are from, as long as his are there. */
 @Injectable()
 export class CopiedFieldsRepository {
@@ -10,19 +25,30 @@ export class CopiedFieldsRepository {
 
   /** Those of others among the next `limit` sessions behind a key, and up to another, that are from one of his; `last`: of all of them, null at the end. */
   async find(user: string, after: number, upTo: number, limit: number) {
-    const [page] = await this.database.query<{ last: number | null; found: number[] }>(FIND, [
-      ...[user, after, limit, upTo],
+    const [page] = await this.database.query<{ last: number | null; made: Link[] }>(FIND, [
+      after,
+      limit,
+      upTo,
     ]);
-    return page!;
+    const others = page!.made.filter(({ user_id }) => user_id !== user);
+    return { last: page!.last, found: await this.among(others, isHis(user)) };
   }
 
   /**
    * Of a session that is held: takes away what is still as it is in his, whose they are from; answers the names of these fields.
-   * @param sources null: those that its lineage names
+   * @param gone sessions of his that nobody sees any more
    */
-  async clear(key: number, user: string, sources: number[] | null): Promise<string[]> {
-    const [row] = await this.database.query<{ cleared: string[] }>(CLEAR, [key, user, sources]);
-    return row?.cleared ?? [];
+  async clear(key: number, user: string, gone: number[]): Promise<string[]> {
+    const [session] = await this.database.query<Link>(LINK_OF, [key]);
+    const links = session ? await this.ancestors(session.sources) : [];
+    const sources = [...links.filter(isHis(user)).map((link) => link.key), ...gone];
+    const cleared = new Set<string>();
+    for (let at = 0; at < sources.length; at += COMPARED) {
+      const some = sources.slice(at, at + COMPARED);
+      const [row] = await this.database.query<{ cleared: string[] }>(CLEAR, [key, some]);
+      for (const name of row?.cleared ?? []) cleared.add(name);
+    }
+    return [...cleared];
   }
 
   /** …which is an edit of it. */
@@ -32,47 +58,84 @@ export class CopiedFieldsRepository {
 
   /** Those behind a key that are from one of these sessions. */
   async findNew(keys: number[], after: number): Promise<number[]> {
-    const rows = await this.database.query<{ key: number }>(FIND_NEW, [keys, after]);
-    return rows.map(({ key }) => key);
+    const made = await this.database.query<Link>(FIND_NEW, [keys, after]);
+    return this.among(made, ({ key }) => keys.includes(key));
+  }
+
+  /** Keys of those that are from a source, at whatever remove. */
+  private async among(made: Link[], isSource: IsSource): Promise<number[]> {
+    const links = await this.ancestors(made.flatMap(({ sources }) => sources));
+    const from = descendants(links, isSource);
+    return made.filter(({ sources }) => sources.some((id) => from.has(id))).map(({ key }) => key);
+  }
+
+  /** These, and all that they are from, each once: one statement for each remove, so that long chains cost no more than they have links. */
+  private async ancestors(ids: string[]): Promise<Link[]> {
+    const found: Link[] = [];
+    const asked = new Set<string>();
+    for (let next = ids; next.length > 0; ) {
+      const wanted = [...new Set(next)].filter((id) => !asked.has(id));
+      if (wanted.length === 0) break;
+      for (const id of wanted) asked.add(id);
+      const links = await this.database.query<Link>(LINKS, [wanted]);
+      found.push(...links);
+      next = links.flatMap(({ sources }) => sources);
+    }
+    return found;
   }
 }
 
-/** SQL for the ids of the sessions that one is directly from. */
-const idsIn = (lineage: string) => `
-  (select ${lineage} ->> 'session_id' as id union all
-   select json_array_elements_text(case json_typeof(${lineage} -> 'session_ids') when 'array' then ${lineage} -> 'session_ids' else '[]' end))`;
+const isHis =
+  (user: string): IsSource =>
+  ({ user_id, is_kept }) =>
+    user_id === user && !is_kept;
 
-/** SQL (for `with recursive`) for the ids of all sessions that a session is from, at whatever remove. */
-const ancestors = (from: string) => `
-  ancestor(key, id) as (
-    select start.key, ids.id from ${from} start, lateral ${idsIn('start.lineage')} ids where ids.id is not null
-    union
-    select a.key, ids.id from ancestor a join sessions s on s.id = a.id join session_details d on d.key = s.key,
-      lateral ${idsIn('d.lineage')} ids where ids.id is not null
-  )`;
+/** Ids of the sources, and of all that are from them. */
+function descendants(links: Link[], isSource: IsSource): Set<string> {
+  const made = new Map<string, string[]>();
+  for (const { id, sources } of links)
+    for (const source of sources) made.set(source, [...(made.get(source) ?? []), id]);
+  const found = new Set(links.filter(isSource).map(({ id }) => id));
+  // what is added is visited too
+  for (const id of found) for (const one of made.get(id) ?? []) found.add(one);
+  return found;
+}
 
-/** SQL for: his, and not to stay. */
-const IS_SOURCE = (s: string, user: string) =>
-  `${s}.user_id = ${user} and not ${s}.legal_hold and ${s}.purged_at is null`;
+/** SQL for a session `s` with the lineage of its details `d`. */
+const LINK = `
+  s.key, s.id, s.user_id, (s.legal_hold or s.purged_at is not null) as is_kept,
+  array(
+    select id from (
+      select d.lineage ->> 'session_id' as id union all
+      select json_array_elements_text(case json_typeof(d.lineage -> 'session_ids') when 'array' then d.lineage -> 'session_ids' else '[]' end)) ids
+    where id is not null) as sources`;
+
+const LINK_OF = statement(
+  'copiedFields.linkOf',
+  `select ${LINK} from sessions s join session_details d on d.key = s.key where s.key = $1 and d.lineage is not null`,
+);
+
+/** Looked up one by one, however many PostgreSQL thinks there are. */
+const LINKS = statement(
+  'copiedFields.links',
+  `select link.* from unnest($1::text[]) wanted(id) cross join lateral (
+     select ${LINK} from sessions s join session_details d on d.key = s.key where s.id = wanted.id offset 0) link`,
+);
 
 const FIND = statement(
   'copiedFields.find',
-  `with recursive page as materialized (
-     select key, lineage from session_details where key > $2::bigint and key <= $4::bigint order by key limit $3::int
-   ), ${ancestors('page')}
+  `with page as materialized (
+     select key, lineage from session_details where key > $1::bigint and key <= $3::bigint order by key limit $2::int
+   )
    select (select max(key) from page) as last,
-     array(select distinct a.key from ancestor a
-       join sessions source on source.id = a.id and ${IS_SOURCE('source', '$1')}
-       join sessions s on s.key = a.key and s.user_id is distinct from $1 order by 1)::float8[] as found`,
+     (select coalesce(json_agg(made order by made.key), '[]') from (
+       select ${LINK} from page d join sessions s on s.key = d.key where d.lineage is not null) made) as made`,
 );
 
 const FIND_NEW = statement(
   'copiedFields.findNew',
-  `with recursive page as materialized (
-     select key, lineage from session_details where key > $2::bigint and lineage is not null
-   ), ${ancestors('page')}
-   select distinct a.key from ancestor a join sessions source on source.id = a.id and source.key = any($1::bigint[])
-   where a.key <> all($1::bigint[]) order by 1`,
+  `select ${LINK} from session_details d join sessions s on s.key = d.key
+   where d.key > $2::bigint and d.lineage is not null and d.key <> all($1::bigint[]) order by d.key`,
 );
 
 const DOCUMENTS = ['context', 'conversation_data', 'runtime_metadata'];
@@ -88,13 +151,8 @@ const FIELDS = ['title', 'description', 'tags', 'metadata', 'configuration', ...
 
 const CLEAR = statement(
   'copiedFields.clear',
-  `with recursive start as (select key, lineage from session_details where key = $1),
-   ${ancestors('start')},
-   source as materialized (
-     select sd.* from ancestor a join sessions s on s.id = a.id and ${IS_SOURCE('s', '$2')}
-       join session_details sd on sd.key = s.key
-     union all
-     select sd.* from session_details sd where sd.key = any($3::bigint[])
+  `with source as materialized (
+     select * from session_details where key = any($2::bigint[])
    ), cleared as materialized (
      select ${unless('title', `''`)}, ${unless('description', 'null')}, ${unless('metadata', `'{}'::jsonb`)},
        ${unless('configuration', SHAPE_ONLY)},
