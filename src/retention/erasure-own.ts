@@ -46,6 +46,7 @@ export class ErasureOfOwn {
     await erasing.write(async () => {
       const removed = await this.jobRows.remove(his.map(({ key }) => key));
       erasing.count('jobs', removed, his.filter(({ is_old }) => is_old).length);
+      if (removed > 0) await this.places.inherit(erasing.job.id);
       for (const job of over) {
         const unnamed = job.is_his ? null : await this.unnamed(job, erasing);
         if (unnamed && (await this.jobRows.unname(unnamed))) erasing.count('replaced', 1, job.is_old ? 1 : 0);

@@ -12,6 +12,11 @@ export class ErasurePlacesRepository {
     await this.database.query(NOTE, [job, places]);
   }
 
+  /** What one that has failed, and is forgotten, still had to see to. */
+  async inherit(job: string): Promise<void> {
+    await this.database.query(INHERIT, [job]);
+  }
+
   async findPage(job: string, after: number, limit: number): Promise<number[]> {
     const rows = await this.database.query<{ place_key: number }>(FIND_PAGE, [job, after, limit]);
     return rows.map(({ place_key }) => place_key);
@@ -40,6 +45,14 @@ export class ErasurePlacesRepository {
 const NOTE = statement(
   'erasurePlaces.note',
   `insert into erasure_places (job_id, place_key) select $1, key from unnest($2::bigint[]) key on conflict do nothing`,
+);
+
+const INHERIT = statement(
+  'erasurePlaces.inherit',
+  `with left_behind as (
+     delete from erasure_places p where not exists (select from jobs j where j.job_id = p.job_id) returning place_key
+   )
+   insert into erasure_places (job_id, place_key) select $1, place_key from left_behind on conflict do nothing`,
 );
 
 const FIND_PAGE = statement(

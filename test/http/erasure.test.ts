@@ -205,6 +205,19 @@ describe('an erasure', () => {
     });
   });
 
+  it('sees to what one that failed had begun', async () => {
+    const [failed, place] = ['55555555-5555-4555-8555-555555555555', await keyOf(await session(api))];
+    await insertJob(app.database, failed, user, 'failed', 'erasure');
+    await app.database.pool.query('insert into erasure_places values ($1, $2)', [failed, place]);
+    await app.database.pool.query(
+      `insert into text_vectors (kind, place_key, item, part, owner, version, state) values ('message', $1, 1, 0, 1, 1, 'gone')`,
+      [place],
+    );
+    await erase(user);
+    for (const table of ['erasure_places', 'text_vectors'])
+      expect((await app.database.pool.query(`select from ${table}`)).rowCount).toBe(0);
+  });
+
   it('drops his collections, and waits for what a job is at', async () => {
     const id = await session(api, { configuration: SHAPE });
     await put(api, id, { id: 1, vector: [1, 2], payload: { canary: true } });
