@@ -41,7 +41,10 @@ export class SessionErasureRepository {
     await this.database.query(LOCK_ALL, [keys]);
   }
 
-  /** Gone for every reader from the end of this transaction on, and left to the erasure for a day; those that may still be removed, with the messages they have. */
+  /**
+   * Gone for every reader from the end of this transaction on, and left to the erasure for a day; those that may still be removed, with the messages they have.
+   * `is_old`: it, or something that he said in it, is older than that: somebody may have copied it.
+   */
   async removeOwn(keys: number[], user: string, since: string) {
     return this.database.query<{ key: number; messages: number; is_old: boolean }>(REMOVE_OWN, [
       ...[user, keys, since],
@@ -141,7 +144,9 @@ const REMOVE_OWN = statement(
        s.event_tx, clock_timestamp()
      from s join held on held.key = s.key where held.is_shown order by s.key`)}
    )
-   select key, message_count as messages, created_at < $3::timestamptz as is_old from held`,
+   select key, message_count as messages, created_at < $3::timestamptz or exists (
+       select from messages m where m.session_key = held.key and m.user_id = $1 and m.created_at < $3::timestamptz) as is_old
+   from held`,
 );
 
 const LEFT = statement(

@@ -1,7 +1,8 @@
 import { CopiedFieldsRepository } from '../../src/sessions/copied-fields.repository.js';
-import { session } from '../http/histories.js';
+import { SessionErasureRepository } from '../../src/sessions/session-erasure.repository.js';
+import { said, say, session } from '../http/histories.js';
 import { app, service, useApp, user } from '../http/suite.js';
-import { expectOk, fresh, read } from '../http/support.js';
+import { at, expectOk, fresh, read } from '../http/support.js';
 
 useApp({ ROLE: 'api' });
 
@@ -60,3 +61,21 @@ test('what is from a user’s session at whatever remove is found, in a long cha
   expect((await copies.find(user, found[0]! - 1, end, LINKS)).found).toEqual([]);
   expect(expectOk(await service.get(`/sessions/${other}`)).lineage).toBeNull();
 });
+
+test('a session made after the erasure began is older when he copied into it what he had said before', async () => {
+  const sessions = app.app.get(SessionErasureRepository, { strict: false });
+  const alice = app.api.as(user);
+  const before = await session(alice);
+  await say(alice, before, said('user', 'word'));
+  const { rows } = await app.database.pool.query('select clock_timestamp()::text as now');
+  const fork = async (range: object) =>
+    expectOk(await alice.post(at(before, '/fork'), range), 201).session_id;
+  const ids = [await fork({}), await fork({ up_to_seq: 0 }), await session(alice)];
+  await say(alice, ids[2]!, said('user', 'new'));
+  const keys = await Promise.all(ids.map(keyOf));
+  const removed = await sessions.removeOwn(keys, user, rows[0].now);
+  expect(removed.map(({ is_old }) => is_old)).toEqual([true, false, false]);
+});
+
+const keyOf = async (id: string): Promise<number> =>
+  (await app.database.pool.query('select key::int from sessions where id = $1', [id])).rows[0].key;
