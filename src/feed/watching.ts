@@ -119,22 +119,26 @@ export class Watching {
   }
 
   private async lookAtAll(): Promise<void> {
-    // who comes while the query runs is not asked for by it
-    const watches = [...this.all];
-    if (watches.length === 0) return;
+    const asked = new Set(this.all);
+    if (asked.size === 0) return;
     if (this.end === null) {
-      this.end = (await this.feed.places()).end;
-      for (const { bell } of watches) bell.ring();
+      const { end } = await this.feed.places();
+      this.moveTo(end, () => true);
       return;
     }
-    const users = [...new Set(watches.flatMap(({ user }) => user ?? []))];
+    const users = [...new Set([...asked].flatMap(({ user }) => user ?? []))];
     const { end, count, isUnsettled, ...told } = await this.news.since(this.end, users);
-    if (this.all.size > 0) this.end = end;
     if (count === LOOKED_AT) setImmediate(this.look);
     else if (isUnsettled) setTimeout(this.look, UNSETTLED_MS).unref();
     if (count === 0) return;
-    for (const watch of watches) {
-      if (watch.user === null || told.users.has(watch.user)) watch.bell.ring();
+    // who came while the query ran was not asked for by it, and may have read before it did
+    this.moveTo(end, (watch) => !asked.has(watch) || watch.user === null || told.users.has(watch.user));
+  }
+
+  private moveTo(end: Position, mayHaveNews: (watch: Watch) => boolean): void {
+    if (this.all.size > 0) this.end = end;
+    for (const watch of this.all) {
+      if (mayHaveNews(watch)) watch.bell.ring();
       else if (watch.passed === null || isBefore(watch.passed, end)) watch.passed = end;
     }
   }
