@@ -19,7 +19,7 @@ import {
   sessionEventsQuery,
   toView,
 } from './feed.schemas.js';
-import { checkThere, isBefore, ORIGIN, positionIn, positionText, seqIn } from './position.js';
+import { checkThere, isBefore, positionIn, positionText, seqIn } from './position.js';
 import { SessionStreams } from './session-streams.js';
 import { StreamsOfAll } from './streams-of-all.js';
 
@@ -106,7 +106,8 @@ export class FeedController {
   private async pageOfAll(query: EventsQuery, caller: Caller) {
     const { limit = DEFAULT_LIMIT } = query;
     const given = query.cursor ?? query.after;
-    const start = given === undefined ? ORIGIN : positionIn(given);
+    // what a held session has from before that is read at the session
+    const start = given === undefined ? (await this.feed.places()).removed : positionIn(given);
     const { rows, end, isMore, removed } = await this.feed.findOfAll(caller.userId, start, limit);
     checkThere(given !== undefined && isBefore(start, removed));
     const events = rows.slice(0, limit);

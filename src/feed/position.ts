@@ -4,9 +4,6 @@ import { decodeCursor, encodeCursor, isPair } from '../common/paging.js';
 /** A place in the stream of all events. */
 export type Position = [tx: number, position: number];
 
-/** Before all events there ever were. */
-export const ORIGIN: Position = [0, 0];
-
 const STREAM = 'events';
 
 export const isBefore = (a: Position, b: Position): boolean => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);

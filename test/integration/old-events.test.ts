@@ -115,6 +115,30 @@ test('those of a held session stay; later they go as a whole, without a gap', as
   expect((await alice().get(`/sessions/${held}/events?after=0`)).body.code).toBe('events_gone');
 });
 
+test('the pages of all events begin behind what was removed, also where some of a held session are left', async () => {
+  const [held, free] = [await make(5), await make(1)];
+  const hold = await app.api.service(SERVICE_KEY).patch(`/sessions/${held}`, { legal_hold: true });
+  expect(hold.status).toBe(200);
+  await age(31);
+  await make(2);
+  await sweptUntil(
+    () => seqs(free),
+    (left) => left.length === 0,
+  );
+  const service = app.api.service(SERVICE_KEY);
+  const told: string[] = [];
+  let query = '?limit=2';
+  while (query !== '') {
+    const { status, body } = await service.get(`/events${query}`);
+    expect(status).toBe(200);
+    for (const { event_type } of body.events) told.push(event_type);
+    query = body.has_more ? `?limit=2&cursor=${body.next_cursor}` : '';
+  }
+  expect(told).toEqual(['session.created', 'message.appended', 'message.appended']);
+  const ofHeld = (await service.get(`/sessions/${held}/events`)).body.events;
+  expect(ofHeld.map(({ seq }: { seq: number }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+});
+
 test('two processes at once, and many events: each goes once, also what tells of sessions that are gone', async () => {
   const other = await startApp({}, app);
   const ids = await Promise.all([make(1), make(1)]);
