@@ -31,7 +31,11 @@ export interface Reader {
 }
 
 /** Whether this header asks for a stream of events. */
-export const wantsStream = (accept: string | undefined) => accept?.includes(EVENT_STREAM) ?? false;
+export const wantsStream = (accept = '') =>
+  accept.split(',').some((range) => {
+    const [type, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+    return type === EVENT_STREAM && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+  });
 
 /**
  * Answers with a stream of events (SSE). The source is asked for more only as the reader takes what there is, so that
