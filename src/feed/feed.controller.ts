@@ -19,7 +19,7 @@ import {
   sessionEventsQuery,
   toView,
 } from './feed.schemas.js';
-import { checkThere, isBefore, positionIn, positionText, seqIn } from './position.js';
+import { checkThere, checkTold, isBefore, positionIn, positionText, seqIn } from './position.js';
 import { SessionStreams } from './session-streams.js';
 import { StreamsOfAll } from './streams-of-all.js';
 
@@ -94,8 +94,9 @@ export class FeedController {
     const cursor = query.cursor === undefined ? null : decodeCursor(query.cursor, scope, isPair);
     const after = cursor ? cursor[1] : query.after === undefined ? null : seqIn(query.after);
     const { header, rows } = await this.feed.findOfSession(id, caller.userId, after ?? 0, limit);
-    const { header_key: session, first_seq } = verify(header, 'read', true);
+    const { header_key: session, event_seq, first_seq } = verify(header, 'read', true);
     checkOwner(cursor, session);
+    checkTold(after !== null && after > event_seq);
     checkThere(after !== null && after + 1 < first_seq);
     const cut = cutPage(counted(rows), limit, ({ seq }) =>
       encodeCursor(scope, [session, seq] satisfies Within),
@@ -108,7 +109,8 @@ export class FeedController {
     const given = query.cursor ?? query.after;
     // what a held session has from before that is read at the session
     const start = given === undefined ? (await this.feed.places()).removed : positionIn(given);
-    const { rows, end, isMore, removed } = await this.feed.findOfAll(caller.userId, start, limit);
+    const { rows, end, isMore, removed, isBeyond } = await this.feed.findOfAll(caller.userId, start, limit);
+    checkTold(isBeyond);
     checkThere(given !== undefined && isBefore(start, removed));
     const events = rows.slice(0, limit);
     const position = positionText(end ?? [events.at(-1)!.tx, events.at(-1)!.position]);

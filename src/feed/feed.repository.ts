@@ -26,9 +26,12 @@ export interface Stretch {
   isMore: boolean;
   /** up to here events have been removed for their age */
   removed: Position;
+  /** nothing has been told at this place yet: it is none of this stream */
+  isBeyond: boolean;
 }
 
 interface Scan {
+  is_beyond: boolean;
   scanned: number;
   end_tx: number | null;
   end_position: number | null;
@@ -65,12 +68,12 @@ export class FeedRepository {
   async findOfAll(user: string | null, start: Position, limit: number): Promise<Stretch> {
     const values = [...start, user, limit + 1, SCANNED];
     const rows = await this.database.query<EventRow & Scan>(OF_ALL, values);
-    const { scanned, end_tx, end_position, removed_tx, removed_position } = rows[0]!;
+    const { is_beyond, scanned, end_tx, end_position, removed_tx, removed_position } = rows[0]!;
     const found = rows[0]!.event_id ? rows : [];
     const isFull = found.length > limit;
     const end: Position | null = isFull ? null : end_tx ? [end_tx, end_position!] : start;
     const removed: Position = [removed_tx, removed_position];
-    return { rows: found, end, isMore: isFull || scanned === SCANNED, removed };
+    return { rows: found, end, isMore: isFull || scanned === SCANNED, removed, isBeyond: is_beyond };
   }
 
   /** Where the stream of all events begins, and where it ends by now: what is written from now on comes behind that. */
@@ -122,7 +125,7 @@ const OF_ALL = statement(
      from (${lookedAt('e.tx, e.position')}) looked_at
      where (select count(*) from page) < $4::int
    )
-   select scan.*, removed.tx as removed_tx, removed.position as removed_position, page.*
+   select $1::bigint >= ${OLDEST_RUNNING_TX} as is_beyond, scan.*, removed.tx as removed_tx, removed.position as removed_position, page.*
    from scan cross join ${REMOVED} left join page on true order by page.tx, page.position`,
 );
 

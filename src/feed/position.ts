@@ -18,11 +18,19 @@ export const positionIn = (text: string): Position => decodeCursor(text, STREAM,
  * @throws DomainError `invalid_cursor`
  */
 export function seqIn(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw noSuchSeq('after is the seq of an event of this session.');
+  if (!/^\d{1,15}$/.test(text)) throw noSuchPlace('after is the seq of an event of this session.');
   return Number(text);
 }
 
-export const noSuchSeq = (detail: string) => new DomainError('malformed', 'invalid_cursor', detail);
+const noSuchPlace = (detail: string) => new DomainError('malformed', 'invalid_cursor', detail);
+
+/** @throws DomainError `invalid_cursor` when nothing has been told at this place yet: who went on from there would miss what is told before it */
+export function checkTold(isBeyond: boolean): void {
+  if (isBeyond)
+    throw noSuchPlace(
+      'So far the stream has not come: this is of another one, or of before a backup was restored.',
+    );
+}
 
 /** @throws DomainError `events_gone` when events behind this place have been removed for their age */
 export function checkThere(isGone: boolean): void {

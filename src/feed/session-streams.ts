@@ -7,7 +7,7 @@ import type { Reader, Sent } from '../http/sse.js';
 import { FeedRepository, type Header } from './feed.repository.js';
 import { type EventRow, toView } from './feed.schemas.js';
 import { OpenStreams, type Place } from './open-streams.js';
-import { checkThere, noSuchSeq } from './position.js';
+import { checkThere, checkTold } from './position.js';
 import { Reading } from './reading.js';
 import { Watching } from './watching.js';
 
@@ -34,8 +34,7 @@ export class SessionStreams {
     const { header } = await this.feed.findOfSession(id, caller.userId, Number.MAX_SAFE_INTEGER, 0);
     const session = verify(header, 'read', true);
     const start = after ?? session.event_seq;
-    if (start > session.event_seq)
-      throw noSuchSeq(`The session has ${session.event_seq} events: ${start} is of another stream.`);
+    checkTold(start > session.event_seq);
     checkThere(start + 1 < session.first_seq);
     const place = this.places.enter(caller);
     return (reader: Reader): AsyncIterable<Sent> => {
@@ -76,7 +75,7 @@ export class SessionStreams {
     user: string | null,
     after: number,
   ): Promise<EventRow[] | null> {
-    const what = JSON.stringify([key, user, after]);
+    const what = JSON.stringify([id, user, after]);
     const read = () => this.feed.findOfSession(id, user, after, PAGE - 1);
     try {
       const { header, rows } = await this.reading.shared(what, read);

@@ -5,7 +5,7 @@ import type { Reader, Sent } from '../http/sse.js';
 import { FeedRepository, type Stretch } from './feed.repository.js';
 import { type EventRow, toView } from './feed.schemas.js';
 import { OpenStreams, type Place } from './open-streams.js';
-import { checkThere, isBefore, type Position, positionText } from './position.js';
+import { checkThere, checkTold, isBefore, type Position, positionText } from './position.js';
 import { Reading } from './reading.js';
 import { type Watch, Watching } from './watching.js';
 
@@ -25,10 +25,11 @@ export class StreamsOfAll {
 
   /**
    * @param after the place of the last event the reader knows; null: only what happens from now on
-   * @throws DomainError `events_gone`, `too_many_streams`
+   * @throws DomainError `invalid_cursor`, `events_gone`, `too_many_streams`
    */
   async open(after: Position | null, { userId, ...caller }: Caller) {
     const { removed, end } = await this.feed.places();
+    checkTold(after !== null && isBefore(end, after));
     checkThere(after !== null && isBefore(after, removed));
     const place = this.places.enter({ userId, ...caller });
     return (reader: Reader): AsyncIterable<Sent> => {

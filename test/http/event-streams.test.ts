@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
+import { positionText } from '../../src/feed/position.js';
 import type { Api } from '../setup/api.js';
 import { SERVICE_KEY, startApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
@@ -95,6 +96,29 @@ describe('of a session', () => {
     expect(await refused(await ofSession(id, headers))).toEqual({ status, code });
   });
 
+  test('a page after what has not been told is refused too', async () => {
+    const { session_id: id } = await create(api);
+    expectOk(await api.get(at(id, '/events?after=1')));
+    expectRefused(await api.get(at(id, '/events?after=2')), 400, 'invalid_cursor');
+  });
+
+  test.each([
+    ['text/event-stream', true],
+    ['application/json;q=0.9, Text/Event-Stream; charset=utf-8; q=0.1', true],
+    ['application/json, text/event-stream;q=0', false],
+    ['text/event-stream; q=0.000', false],
+    ['text/event-stream-of-another-kind', false],
+    ['*/*', false],
+    ['text/*', false],
+    ['', false],
+  ])('Accept: %s asks for it: %s', async (accept, isAsked) => {
+    const { session_id: id } = await create(api);
+    for (const path of [at(id, '/events'), EVENTS]) {
+      const stream = await open(path, { 'x-user-id': user, accept });
+      expect(stream.type.startsWith('text/event-stream')).toBe(isAsked);
+    }
+  });
+
   test('has no pages', async () => {
     const { session_id: id } = await create(api);
     for (const query of ['limit=5', 'cursor=x'])
@@ -160,6 +184,15 @@ describe('of all', () => {
     );
     expect(purged.at(-1)).toBe('session.purged');
     expect(his.events.map(({ type }) => type)).not.toContain('session.purged');
+  });
+
+  test('a place that it has not come to is refused, by its pages too', async () => {
+    const last = expectOk(await api.get(EVENTS)).position;
+    expectOk(await api.get(`${EVENTS}?after=${last}`));
+    const place = positionText([2 ** 50, 1]);
+    const stream = await open(EVENTS, { 'x-user-id': user, 'last-event-id': place });
+    expect(await refused(stream)).toEqual({ status: 400, code: 'invalid_cursor' });
+    expectRefused(await api.get(`${EVENTS}?after=${place}`), 400, 'invalid_cursor');
   });
 
   test('an id of a session’s stream is refused', async () => {
