@@ -4,14 +4,21 @@ import type { FastifyReply } from 'fastify';
 import { verify } from '../access/verify.js';
 import type { Caller } from '../common/caller.js';
 import { invalid } from '../common/errors.js';
-import { checkOwner, cutPage, decodeCursor, encodeCursor, isPair, type Within } from '../common/paging.js';
+import {
+  checkOwner,
+  cutPage,
+  decodeCursor,
+  encodeCursor,
+  isPair,
+  pageBytes,
+  type Within,
+} from '../common/paging.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { Operation } from '../http/operation.js';
 import { sendEvents, wantsStream } from '../http/sse.js';
 import { sessionId } from '../sessions/sessions.schemas.js';
 import { FeedRepository } from './feed.repository.js';
 import {
-  type EventRow,
   type EventsQuery,
   eventsPage,
   eventsQuery,
@@ -93,14 +100,13 @@ export class FeedController {
     const scope = ['events', id];
     const cursor = query.cursor === undefined ? null : decodeCursor(query.cursor, scope, isPair);
     const after = cursor ? cursor[1] : query.after === undefined ? null : seqIn(query.after);
-    const { header, rows } = await this.feed.findOfSession(id, caller.userId, after ?? 0, limit);
+    const portion = { events: limit, bytes: pageBytes(false) };
+    const { header, rows } = await this.feed.findOfSession(id, caller.userId, after ?? 0, portion);
     const { header_key: session, event_seq, first_seq } = verify(header, 'read', true);
     checkOwner(cursor, session);
     checkTold(after !== null && after > event_seq);
     checkThere(after !== null && after + 1 < first_seq);
-    const cut = cutPage(counted(rows), limit, ({ seq }) =>
-      encodeCursor(scope, [session, seq] satisfies Within),
-    );
+    const cut = cutPage(rows, limit, ({ seq }) => encodeCursor(scope, [session, seq] satisfies Within));
     return { events: cut.rows.map(toView), limit, next_cursor: cut.next, has_more: cut.next !== null };
   }
 
@@ -109,13 +115,13 @@ export class FeedController {
     const given = query.cursor ?? query.after;
     // what a held session has from before that is read at the session
     const start = given === undefined ? (await this.feed.places()).removed : positionIn(given);
-    const { rows, end, isMore, removed, isBeyond } = await this.feed.findOfAll(caller.userId, start, limit);
+    const portion = { events: limit, bytes: pageBytes(false) };
+    const { rows, end, isMore, removed, isBeyond } = await this.feed.findOfAll(caller.userId, start, portion);
     checkTold(isBeyond);
     checkThere(given !== undefined && isBefore(start, removed));
-    const events = rows.slice(0, limit);
-    const position = positionText(end ?? [events.at(-1)!.tx, events.at(-1)!.position]);
+    const position = positionText(end);
     return {
-      events: events.map(toView),
+      events: rows.map(toView),
       limit,
       next_cursor: isMore ? position : null,
       has_more: isMore,
@@ -131,5 +137,3 @@ function placeGiven({ after, cursor, limit }: EventsQuery, lastId: string | unde
     throw invalid(faults.map(([name]) => ({ pointer: `?${name}`, detail: 'a stream has no pages' })));
   return lastId || after;
 }
-
-const counted = (rows: EventRow[]) => rows.map((row) => ({ ...row, found: rows.length }));

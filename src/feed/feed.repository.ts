@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { roleIn } from '../access/access.sql.js';
 import { PERMISSIONS, type Role } from '../access/roles.js';
+import { boundedPage } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
 import { OLDEST_RUNNING_TX, settledAfter } from '../events/events.sql.js';
@@ -17,12 +18,17 @@ export interface Header {
   first_seq: number;
 }
 
+/** How much is read at once: so many events, or fewer, whose payloads are larger than so many bytes together; never none. */
+export interface Portion {
+  events: number;
+  bytes: number;
+}
+
 /** A part of the stream of all events, as far as it was looked at. */
 export interface Stretch {
-  /** one more than asked for, if there are more */
   rows: EventRow[];
-  /** behind it nothing has been looked at; null: one more row than asked for was found */
-  end: Position | null;
+  /** behind it nothing has been looked at */
+  end: Position;
   isMore: boolean;
   /** up to here events have been removed for their age */
   removed: Position;
@@ -53,27 +59,25 @@ export const SCANNED = 10_000;
 export class FeedRepository {
   constructor(private readonly database: Database) {}
 
-  async findOfSession(id: string, user: string | null, after: number, limit: number) {
+  /** The events behind a seq; one more than asked for, if there are more. */
+  async findOfSession(id: string, user: string | null, after: number, { events, bytes }: Portion) {
     const rows = await this.database.query<Header & EventRow>(OF_SESSION, [
-      id,
-      user,
-      PERMISSIONS.read,
-      after,
-      limit + 1,
+      ...[id, user, PERMISSIONS.read, after, events + 1, bytes],
     ]);
     return { header: (rows[0] as Header) ?? null, rows: rows[0]?.seq ? (rows as EventRow[]) : [] };
   }
 
   /** The next events, or as many of them as lie among the next `SCANNED` of all. */
-  async findOfAll(user: string | null, start: Position, limit: number): Promise<Stretch> {
-    const values = [...start, user, limit + 1, SCANNED];
+  async findOfAll(user: string | null, start: Position, { events, bytes }: Portion): Promise<Stretch> {
+    const values = [...start, user, events + 1, SCANNED, bytes];
     const rows = await this.database.query<EventRow & Scan>(OF_ALL, values);
     const { is_beyond, scanned, end_tx, end_position, removed_tx, removed_position } = rows[0]!;
-    const found = rows[0]!.event_id ? rows : [];
-    const isFull = found.length > limit;
-    const end: Position | null = isFull ? null : end_tx ? [end_tx, end_position!] : start;
+    const taken = rows[0]!.event_id ? rows.slice(0, events) : [];
+    const last = taken.at(-1);
+    const isCut = last !== undefined && last.found > taken.length;
+    const end: Position = isCut ? placeOf(last) : end_tx ? [end_tx, end_position!] : start;
     const removed: Position = [removed_tx, removed_position];
-    return { rows: found, end, isMore: isFull || scanned === SCANNED, removed, isBeyond: is_beyond };
+    return { rows: taken, end, isMore: isCut || scanned === SCANNED, removed, isBeyond: is_beyond };
   }
 
   /** Where the stream of all events begins, and where it ends by now: what is written from now on comes behind that. */
@@ -84,7 +88,11 @@ export class FeedRepository {
   }
 }
 
+const placeOf = ({ tx, position }: EventRow): Position => [tx, position];
+
 const COLUMNS = 'e.seq, e.event_id, e.event_type, e.payload, e.tx, e.position, e.created_at';
+
+const SIZE = 'octet_length(e.payload::text) as size';
 
 const OF_SESSION = statement(
   'feed.ofSession',
@@ -93,10 +101,13 @@ const OF_SESSION = statement(
        coalesce((select min(e.seq) from events e where e.aggregate_key = s.key), s.event_seq + 1) as first_seq
      from sessions s where s.id = $1 and s.purged_at is null)
    select header.key as header_key, header.status, header.role, header.event_seq, header.first_seq, 'session' as aggregate_type, header.id as aggregate_id, page.*
-   from header left join lateral (
-     select ${COLUMNS} from events e
+   from header left join lateral (${boundedPage(
+     `select ${COLUMNS}, ${SIZE} from events e
      where e.aggregate_key = header.key and e.seq > $4::bigint and header.role = any($3::text[])
-     order by e.seq limit $5::int) page on true
+     order by e.seq limit $5::int`,
+     'seq',
+     '$6',
+   )}) page on true
    order by page.seq`,
 );
 
@@ -106,11 +117,11 @@ const lookedAt = (columns: string) => `
 /** SQL for how far events have been removed. */
 const REMOVED = `(select tx, position from stream_positions where name = 'removed') removed`;
 
-/** $1 tx, $2 position, $3 user (null: service), $4 limit, $5 how many to look at */
+/** $1 tx, $2 position, $3 user (null: service), $4 limit, $5 how many to look at, $6 bytes */
 const OF_ALL = statement(
   'feed.ofAll',
   `with page as materialized (
-     select e.*, case when u.key is null then 'session' else 'user' end as aggregate_type,
+     select e.*, ${SIZE}, case when u.key is null then 'session' else 'user' end as aggregate_type,
        case when e.event_type = 'session.purged' then e.payload ->> 'session_id' else coalesce(s.id, u.id) end as aggregate_id
      from (${lookedAt(`${COLUMNS}, e.aggregate_key`)}) e
        left join sessions s on s.key = e.aggregate_key left join users u on u.key = e.aggregate_key
@@ -126,7 +137,8 @@ const OF_ALL = statement(
      where (select count(*) from page) < $4::int
    )
    select $1::bigint >= ${OLDEST_RUNNING_TX} as is_beyond, scan.*, removed.tx as removed_tx, removed.position as removed_position, page.*
-   from scan cross join ${REMOVED} left join page on true order by page.tx, page.position`,
+   from scan cross join ${REMOVED} left join (${boundedPage('select * from page', 'tx, position', '$6')}) page on true
+   order by page.tx, page.position`,
 );
 
 const PLACES = statement(

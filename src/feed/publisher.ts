@@ -14,10 +14,10 @@ import { EventBus } from '../events/event-bus.js';
 import { LOG } from '../http/log.js';
 import { FeedRepository } from './feed.repository.js';
 import { type EventRow, toView } from './feed.schemas.js';
-import type { Position } from './position.js';
+import { isBefore } from './position.js';
 import { PublishingRepository } from './publishing.repository.js';
 
-const PAGE = 500;
+const PORTION = { events: 500, bytes: 1024 * 1024 };
 const [PACE_MS, POLL_MS] = [50, 1_000];
 /** A process that is killed is followed by another after so long… */
 const LEASE_SECONDS = 15;
@@ -80,13 +80,11 @@ export class Publisher implements OnApplicationBootstrap, BeforeApplicationShutd
     const claimedAt = performance.now();
     const start = await this.progress.claim(this.name, LEASE_SECONDS);
     if (start === null) return false;
-    const { rows, end, isMore } = await this.feed.findOfAll(null, start, PAGE);
-    const events = rows.slice(0, PAGE);
-    const reached: Position = end ?? [events.at(-1)!.tx, events.at(-1)!.position];
+    const { rows, end, isMore } = await this.feed.findOfAll(null, start, PORTION);
     if (performance.now() - claimedAt > SLOW_MS) return true;
-    if (events.length > 0) await channels.publish(events.map(publication));
-    if (reached[0] === start[0] && reached[1] === start[1]) return false;
-    return (await this.progress.moveTo(reached, this.name)) && isMore;
+    if (rows.length > 0) await channels.publish(rows.map(publication));
+    if (!isBefore(start, end)) return false;
+    return (await this.progress.moveTo(end, this.name)) && isMore;
   }
 }
 

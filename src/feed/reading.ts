@@ -4,6 +4,9 @@ import { Lanes } from '../common/lanes.js';
 /** Pages that streams read at a time: however many these are, most connections are left to requests. */
 const READS = 4;
 
+/** Events that are read, and sent, at once: so much waits in memory for each reader. */
+export const PORTION = { events: 100, bytes: 256 * 1024 };
+
 /** Reads of the log for streams. While they stand in line more is told, which the same read then finds. */
 @Injectable()
 export class Reading {

@@ -8,11 +8,9 @@ import { FeedRepository, type Header } from './feed.repository.js';
 import { type EventRow, toView } from './feed.schemas.js';
 import { OpenStreams, type Place } from './open-streams.js';
 import { checkThere, checkTold } from './position.js';
-import { Reading } from './reading.js';
+import { PORTION, Reading } from './reading.js';
 import { Watching } from './watching.js';
 
-/** Events that are read, and sent, at once. */
-const PAGE = 100;
 /** After so long another look is taken where something should have been. */
 const AGAIN_MS = 50;
 
@@ -31,7 +29,7 @@ export class SessionStreams {
    * @throws DomainError those of every session route, `invalid_cursor`, `events_gone`, `too_many_streams`
    */
   async open(id: string, after: number | null, caller: Caller) {
-    const { header } = await this.feed.findOfSession(id, caller.userId, Number.MAX_SAFE_INTEGER, 0);
+    const { header } = await this.feed.findOfSession(id, caller.userId, Number.MAX_SAFE_INTEGER, PORTION);
     const session = verify(header, 'read', true);
     const start = after ?? session.event_seq;
     checkTold(start > session.event_seq);
@@ -76,7 +74,7 @@ export class SessionStreams {
     after: number,
   ): Promise<EventRow[] | null> {
     const what = JSON.stringify([id, user, after]);
-    const read = () => this.feed.findOfSession(id, user, after, PAGE - 1);
+    const read = () => this.feed.findOfSession(id, user, after, PORTION);
     try {
       const { header, rows } = await this.reading.shared(what, read);
       const isHis = header?.role && header.header_key === key && header.first_seq <= after + 1;

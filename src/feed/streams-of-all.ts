@@ -6,11 +6,9 @@ import { FeedRepository, type Stretch } from './feed.repository.js';
 import { type EventRow, toView } from './feed.schemas.js';
 import { OpenStreams, type Place } from './open-streams.js';
 import { checkThere, checkTold, isBefore, type Position, positionText } from './position.js';
-import { Reading } from './reading.js';
+import { PORTION, Reading } from './reading.js';
 import { type Watch, Watching } from './watching.js';
 
-/** Events that are read, and sent, at once. */
-const PAGE = 100;
 const AWAY_MS = 1_000;
 
 /** Follows the log of everything for whoever reads it: in settled order, so that each event he may see comes once. */
@@ -47,10 +45,9 @@ export class StreamsOfAll {
         place.bell.silence();
         const stretch = await this.next(position, user);
         if (stretch && isBefore(position, stretch.removed)) return;
-        const rows = stretch?.rows.slice(0, PAGE) ?? [];
-        position = stretch?.end ?? (rows.length > 0 ? placeOf(rows.at(-1)!) : position);
-        if (rows.length > 0) {
-          yield rows.map(sent);
+        position = stretch?.end ?? position;
+        if (stretch && stretch.rows.length > 0) {
+          yield stretch.rows.map(sent);
           place.spoke();
         } else if (place.isSilent()) {
           yield toldSo(position);
@@ -67,7 +64,7 @@ export class StreamsOfAll {
   /** null: PostgreSQL is away */
   private async next(position: Position, user: string | null): Promise<Stretch | null> {
     try {
-      return await this.reading.run(() => this.feed.findOfAll(user, position, PAGE));
+      return await this.reading.run(() => this.feed.findOfAll(user, position, PORTION));
     } catch (error) {
       if (isUnavailable(error)) return null;
       throw error;
@@ -78,11 +75,9 @@ export class StreamsOfAll {
 /** A comment that moves the reader's place on, so that one who sees little does not fall behind what is kept. */
 const toldSo = (position: Position): Sent => ({ comment: true, id: positionText(position) });
 
-const placeOf = ({ tx, position }: EventRow): Position => [tx, position];
-
 const sent = (row: EventRow) => ({
   type: row.event_type,
-  id: positionText(placeOf(row)),
+  id: positionText([row.tx, row.position]),
   data: toView(row),
 });
 
