@@ -117,14 +117,19 @@ const lookedAt = (columns: string) => `
 /** SQL for how far events have been removed. */
 const REMOVED = `(select tx, position from stream_positions where name = 'removed') removed`;
 
-/** $1 tx, $2 position, $3 user (null: service), $4 limit, $5 how many to look at, $6 bytes */
+/**
+ * One event after the other, so that it ends with the last one asked for: joined as a whole, all that are looked at would be read first.
+ *
+ * $1 tx, $2 position, $3 user (null: service), $4 limit, $5 how many to look at, $6 bytes
+ */
 const OF_ALL = statement(
   'feed.ofAll',
   `with page as materialized (
      select e.*, ${SIZE}, case when u.key is null then 'session' else 'user' end as aggregate_type,
        case when e.event_type = 'session.purged' then e.payload ->> 'session_id' else coalesce(s.id, u.id) end as aggregate_id
      from (${lookedAt(`${COLUMNS}, e.aggregate_key`)}) e
-       left join sessions s on s.key = e.aggregate_key left join users u on u.key = e.aggregate_key
+       left join lateral (select key, id, user_id, purged_at from sessions where sessions.key = e.aggregate_key offset 0) s on true
+       left join lateral (select key, id from users where users.key = e.aggregate_key offset 0) u on true
      where case
        when u.key is not null then $3::text is null or u.id = $3
        when $3::text is null then e.event_type = 'session.purged' or s.purged_at is null and s.key is not null
