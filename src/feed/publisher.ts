@@ -61,18 +61,24 @@ export class Publisher implements OnApplicationBootstrap, BeforeApplicationShutd
     this.channels = null;
     await this.running;
     channels.close();
-    await this.progress.release(this.name).catch(() => undefined);
+    await this.letGo();
+  }
+
+  private letGo(): Promise<void> {
+    return this.progress.release(this.name).catch(() => undefined);
   }
 
   private publish(): Promise<void> {
-    this.running = this.publishAll().catch((err: unknown) =>
-      this.log.debug({ err }, 'events are not published now'),
-    );
+    this.running = this.publishAll().catch(async (err: unknown) => {
+      this.log.debug({ err }, 'events are not published now');
+      // another process may reach Redis
+      await this.letGo();
+    });
     return this.running;
   }
 
   private async publishAll(): Promise<void> {
-    while (this.channels && (await this.publishSome(this.channels))) {}
+    while (this.channels?.isOpen() && (await this.publishSome(this.channels))) {}
   }
 
   /** Whether there is more. Nothing is held but the lease while Redis is spoken to. */

@@ -92,6 +92,34 @@ describe('the channels', () => {
     expect(heard.length).toBeLessThan(2 * (before + 75));
   }, 60_000);
 
+  test('go on by another process when the one that publishes cannot reach Redis', async () => {
+    const broken = await startProxy(redis.url);
+    const first = await startApp({ REDIS_URL: broken.url });
+    const write = async (app: TestApp): Promise<string> =>
+      (await app.api.as('alice').post('/sessions', { title: 'T' })).body.session_id;
+    const isHeard = (id: string) =>
+      eventually(
+        async () => heard.map(([, { aggregate_id }]) => aggregate_id),
+        (ids) => ids.includes(id),
+      );
+    await isHeard(await write(first));
+    const second = await startApp({ REDIS_URL: redis.url }, first);
+    broken.retarget('redis://127.0.0.1:1');
+    broken.cut();
+    let isOver = false;
+    const writing = (async () => {
+      while (!isOver) await write(first);
+    })();
+    await isHeard(await write(second)).finally(() => {
+      isOver = true;
+    });
+    await writing;
+    await second.close();
+    await first.close();
+    broken.cut();
+    await broken.close();
+  }, 60_000);
+
   test('go on where they stood when the service comes again', async () => {
     const lone = await startApp({ ROLE: 'api' }, apps[0]);
     await apps[1]!.close();
