@@ -17,6 +17,9 @@ export const CURRENT_TX = `pg_current_xact_id()::text::bigint + ${AHEAD}`;
 /** SQL for the number of the oldest transaction that still runs, or if none does of the next. */
 export const OLDEST_RUNNING_TX = `pg_snapshot_xmin(pg_current_snapshot())::text::bigint + ${AHEAD}`;
 
+/** SQL for a number that no event has yet; some transactions that still run may have it. */
+export const NEXT_TX = `pg_snapshot_xmax(pg_current_snapshot())::text::bigint + ${AHEAD}`;
+
 /**
  * SQL for the `set` list of an update of a session's row that writes `count` events: numbers them under the row's
  * lock. `event_tx` is what the stream of all sessions is ordered by. It may not fall while `seq` rises, and a

@@ -4,7 +4,7 @@ import { PERMISSIONS, type Role } from '../access/roles.js';
 import { boundedPage } from '../common/paging.js';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
-import { OLDEST_RUNNING_TX, settledAfter } from '../events/events.sql.js';
+import { NEXT_TX, OLDEST_RUNNING_TX, settledAfter } from '../events/events.sql.js';
 import { statusOf } from '../sessions/session.sql.js';
 import type { EventRow } from './feed.schemas.js';
 import type { Position } from './position.js';
@@ -49,6 +49,7 @@ interface Places {
   removed_tx: number;
   removed_position: number;
   end_tx: number;
+  next_tx: number;
 }
 
 /** How many events one request looks at, whosever they are: a user with few would else read the whole log for them. */
@@ -80,11 +81,11 @@ export class FeedRepository {
     return { rows: taken, end, isMore: isCut || scanned === SCANNED, removed, isBeyond: is_beyond };
   }
 
-  /** Where the stream of all events begins, and where it ends by now: what is written from now on comes behind that. */
-  async places(): Promise<{ removed: Position; end: Position }> {
+  /** Where the stream of all events begins, and where it ends by now: what is written from now on comes behind that; and which `tx` it has not come to. */
+  async places(): Promise<{ removed: Position; end: Position; nextTx: number }> {
     const [places] = await this.database.query<Places>(PLACES);
-    const { removed_tx, removed_position, end_tx } = places!;
-    return { removed: [removed_tx, removed_position], end: [end_tx, Number.MAX_SAFE_INTEGER] };
+    const { removed_tx, removed_position, end_tx, next_tx: nextTx } = places!;
+    return { removed: [removed_tx, removed_position], end: [end_tx, Number.MAX_SAFE_INTEGER], nextTx };
   }
 }
 
@@ -141,12 +142,13 @@ const OF_ALL = statement(
      from (${lookedAt('e.tx, e.position')}) looked_at
      where (select count(*) from page) < $4::int
    )
-   select $1::bigint >= ${OLDEST_RUNNING_TX} as is_beyond, scan.*, removed.tx as removed_tx, removed.position as removed_position, page.*
+   select $1::bigint >= ${NEXT_TX} as is_beyond, scan.*, removed.tx as removed_tx, removed.position as removed_position, page.*
    from scan cross join ${REMOVED} left join (${boundedPage('select * from page', 'tx, position', '$6')}) page on true
    order by page.tx, page.position`,
 );
 
 const PLACES = statement(
   'feed.places',
-  `select removed.tx as removed_tx, removed.position as removed_position, ${OLDEST_RUNNING_TX} - 1 as end_tx from ${REMOVED}`,
+  `select removed.tx as removed_tx, removed.position as removed_position, ${OLDEST_RUNNING_TX} - 1 as end_tx,
+     ${NEXT_TX} as next_tx from ${REMOVED}`,
 );

@@ -1,6 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Lanes } from '../common/lanes.js';
 
+/** PostgreSQL that is away is asked again after so long. */
+export const AWAY_MS = 1_000;
+
 /** Pages that streams read at a time: however many these are, most connections are left to requests. */
 const READS = 4;
 

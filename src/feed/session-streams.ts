@@ -8,7 +8,7 @@ import { FeedRepository, type Header } from './feed.repository.js';
 import { type EventRow, toView } from './feed.schemas.js';
 import { OpenStreams, type Place } from './open-streams.js';
 import { checkThere, checkTold } from './position.js';
-import { PORTION, Reading } from './reading.js';
+import { AWAY_MS, PORTION, Reading } from './reading.js';
 import { Watching } from './watching.js';
 
 /** After so long another look is taken where something should have been. */
@@ -80,8 +80,9 @@ export class SessionStreams {
       const isHis = header?.role && header.header_key === key && header.first_seq <= after + 1;
       return isHis ? rows : null;
     } catch (error) {
-      if (isUnavailable(error)) return [];
-      throw error;
+      if (!isUnavailable(error)) throw error;
+      await pause(AWAY_MS, null, { ref: false });
+      return [];
     }
   }
 }

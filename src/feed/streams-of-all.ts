@@ -6,10 +6,8 @@ import { FeedRepository, type Stretch } from './feed.repository.js';
 import { type EventRow, toView } from './feed.schemas.js';
 import { OpenStreams, type Place } from './open-streams.js';
 import { checkThere, checkTold, isBefore, type Position, positionText } from './position.js';
-import { PORTION, Reading } from './reading.js';
+import { AWAY_MS, PORTION, Reading } from './reading.js';
 import { type Watch, Watching } from './watching.js';
-
-const AWAY_MS = 1_000;
 
 /** Follows the log of everything for whoever reads it: in settled order, so that each event he may see comes once. */
 @Injectable()
@@ -26,8 +24,8 @@ export class StreamsOfAll {
    * @throws DomainError `invalid_cursor`, `events_gone`, `too_many_streams`
    */
   async open(after: Position | null, { userId, ...caller }: Caller) {
-    const { removed, end } = await this.feed.places();
-    checkTold(after !== null && isBefore(end, after));
+    const { removed, end, nextTx } = await this.feed.places();
+    checkTold(after !== null && after[0] >= nextTx);
     checkThere(after !== null && isBefore(after, removed));
     const place = this.places.enter({ userId, ...caller });
     return (reader: Reader): AsyncIterable<Sent> => {
