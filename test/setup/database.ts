@@ -12,6 +12,8 @@ export interface TestDatabase {
 export async function createDatabase(): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await onServer(`create database ${name} template ${process.env.TEST_TEMPLATE}`);
+  // this server is never killed: what survives when one is, tests with servers of their own show
+  await onServer(`alter database ${name} set synchronous_commit = off`);
   const url = new URL(process.env.TEST_SERVER_URL!);
   url.pathname = `/${name}`;
   const pool = new pg.Pool({ connectionString: url.href, max: 4 });

@@ -17,6 +17,9 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
   let target = new URL(databaseUrl);
   let roundTrips = 0;
   const clients = new Set<Socket>();
+  const cut = () => {
+    for (const client of clients) client.destroy();
+  };
   const server: Server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname);
     client.setNoDelay().pipe(upstream.setNoDelay());
@@ -50,10 +53,13 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
     retarget: (to) => {
       target = new URL(to);
     },
-    cut: () => {
-      for (const client of clients) client.destroy();
-    },
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    cut,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        // one that came when its process ended, and has no server behind it yet, would stay
+        cut();
+      }),
   };
 }
 

@@ -35,7 +35,7 @@ const EXCEPTIONS: [importer: RegExp, imported: RegExp, reason: string][] = [
     /-copies\.repository$/,
     'what is made out of others asks each room to copy its own rows',
   ],
-  [/^restructure\/merge\.handler/, /^access\/members\.repository$/, 'a merge unites collaborators'],
+  [/^restructure\/merge\./, /^access\/members\.repository$/, 'a merge unites collaborators'],
   [
     /^transfer\/parts\//,
     /-transfer\.repository$|^collections\/collection\.entity$/,
