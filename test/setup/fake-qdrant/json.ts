@@ -2,7 +2,7 @@
 export type Value = null | boolean | number | bigint | string | Value[] | { [key: string]: Value };
 export type Obj = { [key: string]: Value };
 
-const TOKEN = /\s*([[\]{},:]|"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null)/y;
+const TOKEN = /\s*([[\]{},:]|"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null)/y;
 
 export const isObj = (value: Value | undefined): value is Obj =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
