@@ -1,3 +1,4 @@
+import { ahead } from '../common/ahead.js';
 import type { PointId } from '../vectors/point-id.js';
 import type { Point, Space, VectorStore } from '../vectors/vector-store.js';
 
@@ -10,11 +11,10 @@ interface Page {
 }
 
 /** All points of a collection behind one of them, in the order of their ids, page by page. The next is read while one is in use. */
-export async function* pointPages(
-  store: VectorStore,
-  space: Space,
-  after: PointId | null = null,
-): AsyncGenerator<Point[]> {
+export const pointPages = (store: VectorStore, space: Space, after: PointId | null = null) =>
+  ahead(readPages(store, space, after));
+
+async function* readPages(store: VectorStore, space: Space, after: PointId | null): AsyncGenerator<Point[]> {
   const read = (behind: PointId | null, limit: number) =>
     store.scan(space, {
       limit,
@@ -23,13 +23,10 @@ export async function* pointPages(
       ...(behind !== null && { after: behind }),
     }) as Promise<Page>;
   let limit = PAGE.first;
-  for (let coming: Promise<Page> | null = read(after, limit); coming; ) {
-    const { points, next }: Page = await coming;
-    limit = Math.min(PAGE.most, limit * 4, Math.ceil(PAGE.bytes / bytesOf(points)));
-    coming = next === null ? null : read(next, limit);
-    // it is awaited in the next turn, if that comes
-    coming?.catch(() => undefined);
-    yield points;
+  for (let page = await read(after, limit); ; page = await read(page.next, limit)) {
+    yield page.points;
+    if (page.next === null) return;
+    limit = Math.min(PAGE.most, limit * 4, Math.ceil(PAGE.bytes / bytesOf(page.points)));
   }
 }
 

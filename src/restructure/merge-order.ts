@@ -7,6 +7,12 @@ export interface Place {
   seq: number;
 }
 
+interface Page {
+  places: Place[];
+  /** the last seq of each history up to the end of this page */
+  reached: number[];
+}
+
 /** Messages, and bytes of them, that are copied at once. */
 const [PAGE, BYTES] = [1_000, 16 * 1024 * 1024];
 
@@ -24,14 +30,19 @@ export class MergeOrder {
   constructor(
     private readonly read: Read,
     /** the last seq taken of each */
-    readonly reached: number[],
+    private readonly reached: number[],
   ) {
     this.ahead = reached.map(() => []);
     this.isRead = reached.map(() => false);
   }
 
-  /** The next ones, as many as are copied at once; empty at the end. */
-  async next(): Promise<Place[]> {
+  /** All of them, as many at a time as are copied at once. */
+  async *pages(): AsyncGenerator<Page> {
+    for (let places = await this.next(); places.length > 0; places = await this.next())
+      yield { places, reached: [...this.reached] };
+  }
+
+  private async next(): Promise<Place[]> {
     const page: Place[] = [];
     for (let bytes = 0; page.length < PAGE && bytes < BYTES; ) {
       const source = await this.first();

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Permission } from '../access/roles.js';
+import { ahead } from '../common/ahead.js';
 import { callerOf } from '../common/caller.js';
 import { newId } from '../common/ids.js';
 import type { Json } from '../common/json.js';
@@ -73,22 +74,20 @@ export class RestructuringService {
     job: RunningJob,
     sources: SessionRow[],
     target: number,
-    ...[reached, upTo, reach]: How
+    ...[from, upTo, reach]: How
   ): Promise<void> {
     const order = new MergeOrder(
       (source, after, limit) => {
         const left = upTo[source]! - after;
         return rows.placed(sources[source]!.key, after, Math.min(limit, left));
       },
-      [...reached],
+      [...from],
     );
-    for (;;) {
-      const page = await order.next();
-      if (page.length === 0) return;
-      const picked = page.map(({ source, seq }) => ({ source: sources[source]!, seq, otherId: newId() }));
+    for await (const { places, reached } of ahead(order.pages())) {
+      const picked = places.map(({ source, seq }) => ({ source: sources[source]!, seq, otherId: newId() }));
       await this.write(job, target, async () => {
         await rows.append(target, picked);
-        return reach([...order.reached], page.length);
+        return reach(reached, places.length);
       });
     }
   }
