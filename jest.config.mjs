@@ -26,5 +26,7 @@ export default {
   globalSetup: '<rootDir>/test/setup/global-setup.mjs',
   globalTeardown: '<rootDir>/test/setup/global-teardown.mjs',
   maxWorkers: 2,
+  // what a suite has loaded is never freed: with gigabytes of it a worker collects garbage half of its time
+  workerIdleMemoryLimit: '800MB',
   testTimeout: 60_000,
 };
