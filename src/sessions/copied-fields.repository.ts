@@ -92,9 +92,8 @@ const isHis =
 
 /** Ids of the sources, and of all that are from them. */
 function descendants(links: Link[], isSource: IsSource): Set<string> {
-  const made = new Map<string, string[]>();
-  for (const { id, sources } of links)
-    for (const source of sources) made.set(source, [...(made.get(source) ?? []), id]);
+  const made = new Map<string, string[]>(links.flatMap(({ sources }) => sources.map((id) => [id, []])));
+  for (const { id, sources } of links) for (const source of sources) made.get(source)!.push(id);
   const found = new Set(links.filter(isSource).map(({ id }) => id));
   // what is added is visited too
   for (const id of found) for (const one of made.get(id) ?? []) found.add(one);
