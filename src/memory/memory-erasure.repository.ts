@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { statement } from '../database/statement.js';
+import { removing } from './memory-writes.repository.js';
 
 /** An entry that a user made. */
 export interface MadeEntry {
@@ -46,16 +47,8 @@ const FIND = statement(
 
 const REMOVE = statement(
   'memoryErasure.remove',
-  `with doomed as materialized (
-     select key from memory_entries where space_key = $1 and key = any($2::bigint[]) and created_by = $3
-   ), gone as (
-     delete from memory_entries e using doomed where e.key = doomed.key returning e.key, e.version
-   ), versions as (
-     delete from memory_versions where entry_key in (select key from gone)
-   ), space as (
-     update memory_spaces set entries = entries - (select count(*) from gone),
-       last_version = greatest(last_version, (select max(version) from gone))
-     where key = $1
-   )
-   select key from gone`,
+  removing(
+    'select key from memory_entries where space_key = $1 and key = any($2::bigint[]) and created_by = $3',
+    'key',
+  ),
 );

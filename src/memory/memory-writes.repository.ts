@@ -169,8 +169,12 @@ const UPDATE = statement(
    returning *`,
 );
 
-/** Which are removed is found out first: mixed into the delete, it may be looked for once for every entry there is. */
-const remove = (doomed: string) => `
+/**
+ * SQL that removes entries of a space ($1), with what they were before. Which are removed is found out first: mixed into the delete, it may be looked for once for every entry there is.
+ * @param doomed a query for the `key` of each
+ * @param answer what is said of those that were there: of their `key`, `version`, `is_live`
+ */
+export const removing = (doomed: string, answer: string) => `
   with doomed as materialized (${doomed}), gone as (
     delete from memory_entries e using doomed where e.key = doomed.key returning e.key, e.version, ${isLive('e')} as is_live
   ), versions as (
@@ -180,7 +184,9 @@ const remove = (doomed: string) => `
       last_version = greatest(last_version, (select max(version) from gone))
     where key = $1
   )
-  select count(*)::int as deleted, (count(*) filter (where is_live))::int as live from gone`;
+  select ${answer} from gone`;
+const remove = (doomed: string) =>
+  removing(doomed, 'count(*)::int as deleted, (count(*) filter (where is_live))::int as live');
 const some = (which: string) =>
   remove(`select o.key from memory_entries o where o.space_key = $1 ${which} order by o.key limit $2`);
 
