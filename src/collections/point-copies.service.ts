@@ -4,13 +4,18 @@ import { SessionsService } from '../sessions/sessions.service.js';
 import { noSpace, shapeMismatch } from '../vectors/errors.js';
 import type { PointId } from '../vectors/point-id.js';
 import { isSameShape } from '../vectors/shape.js';
-import type { Found, Point } from '../vectors/vector-store.js';
+import type { Found, Point, VectorStore } from '../vectors/vector-store.js';
 import { VectorStores } from '../vectors/vector-stores.js';
 import type { Collection } from './collection.entity.js';
 import { CollectionsRepository } from './collections.repository.js';
 import { type OnConflict, placed, remapped, type Source } from './placed.js';
 import { pointPages } from './point-pages.js';
 import { ProvisioningService } from './provisioning.service.js';
+
+/** Points that a store copies at once. */
+const AT_ONCE = 1_000;
+
+type CopyingStore = VectorStore & Required<Pick<VectorStore, 'copy'>>;
 
 /** What came of a page of points. */
 export interface Copied {
@@ -61,8 +66,40 @@ export class PointCopiesService {
     onConflict: OnConflict,
     after: PointId | null,
   ): AsyncGenerator<Copied> {
-    for await (const points of pointPages(this.stores.of(source.collection), source.collection, after)) {
-      const moved = await this.place(source.id, target, points, isFirst ? null : onConflict);
+    const store = this.stores.of(source.collection);
+    const isWithin = store === this.stores.of(target) && canCopy(store);
+    const policy = isFirst ? null : onConflict;
+    yield* isWithin
+      ? this.copyWithin(store, source, target, policy, after)
+      : this.copyBetween(store, source, target, policy, after);
+  }
+
+  /** The store copies; what becomes of points whose ids are taken is decided here. */
+  private async *copyWithin(
+    store: CopyingStore,
+    { id, collection }: Source,
+    target: Collection,
+    policy: OnConflict | null,
+    after: PointId | null,
+  ): AsyncGenerator<Copied> {
+    for (let behind = after; ; ) {
+      const { read, last, taken } = await store.copy(collection, target, behind, AT_ONCE);
+      if (last === null) return;
+      const others = taken.length > 0 ? await this.retrieve(collection, taken) : [];
+      yield { last, read, remapped: await this.place(id, target, others.map(whole), policy) };
+      behind = last;
+    }
+  }
+
+  private async *copyBetween(
+    store: VectorStore,
+    { id, collection }: Source,
+    target: Collection,
+    policy: OnConflict | null,
+    after: PointId | null,
+  ): AsyncGenerator<Copied> {
+    for await (const points of pointPages(store, collection, after)) {
+      const moved = await this.place(id, target, points, policy);
       yield { last: points.at(-1)?.id ?? null, read: points.length, remapped: moved };
     }
   }
@@ -139,3 +176,5 @@ export function checkSameShape(collections: Collection[]): void {
 }
 
 const whole = ({ id, vectors, payload }: Found): Point => ({ id, vectors: vectors!, payload: payload! });
+
+const canCopy = (store: VectorStore): store is CopyingStore => store.copy !== undefined;

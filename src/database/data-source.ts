@@ -22,6 +22,7 @@ import { Retention1765238400000 } from '../../migrations/1765238400000-retention
 import { DueOfAPlace1765324800000 } from '../../migrations/1765324800000-due-of-a-place.js';
 import { EventStreams1765328400000 } from '../../migrations/1765328400000-event-streams.js';
 import { Erasure1765411200000 } from '../../migrations/1765411200000-erasure.js';
+import { OriginsByBytes1765497600000 } from '../../migrations/1765497600000-origins-by-bytes.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -68,6 +69,7 @@ const MIGRATIONS = [
   DueOfAPlace1765324800000,
   EventStreams1765328400000,
   Erasure1765411200000,
+  OriginsByBytes1765497600000,
 ];
 
 /** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */

@@ -73,27 +73,26 @@ export class MessageCopiesRepository {
 const KEPT = `m.user_id, m.role, m.content, m.message_type, m.tool_calls, m.tool_call_id, m.name, m.model, m.tokens_used, m.cost_usd,
        m.token_count, m.metadata, m.bytes, m.created_at, m.redacted_at`;
 
+/** SQL for where a copy is from. */
+const originOf = (session: string) =>
+  `json_build_object('session_id', ${session}, 'message_id', m.message_id, 'seq', m.seq)`;
+
 /**
  * SQL for copies and all that follows from them: calls, and the figures of their session.
- * @param copies a query with the `session_key, seq, source_key, source_id, source_seq, message_id, tool_call_seq` of each
+ * @param copies a query, in order, with the `session_key, seq, message_id, tool_call_seq, origin` of each, then what is kept
  */
 const copyOf = (name: string, copies: string): Statement =>
   statement(
     name,
-    `with moved as materialized (${copies}),
-   copied as (
+    `with copied as (
      insert into messages (
        session_key, seq, message_id, tool_call_seq, origin, user_id, role, content, message_type, tool_calls, tool_call_id,
        name, model, tokens_used, cost_usd, token_count, metadata, bytes, created_at, redacted_at)
-     select moved.session_key, moved.seq, moved.message_id, moved.tool_call_seq,
-       json_build_object('session_id', moved.source_id, 'message_id', m.message_id, 'seq', m.seq), ${KEPT}
-     from moved join messages m on m.session_key = moved.source_key and m.seq = moved.source_seq
-     order by moved.seq
-     returning session_key, tokens_used, cost_usd, created_at
+     ${copies}
+     returning session_key, seq, tool_calls, tokens_used, cost_usd, created_at
    ), call as (
      insert into tool_calls (session_key, call_id, seq)
-     select moved.session_key, c.call_id, moved.seq
-     from moved join tool_calls c on c.session_key = moved.source_key and c.seq = moved.source_seq
+     select copied.session_key, call ->> 'id', copied.seq from copied cross join json_array_elements(copied.tool_calls) call
      returning seq
    ), sum as (
      select session_key, count(*) as messages, coalesce(sum(tokens_used), 0) as tokens, coalesce(sum(cost_usd), 0) as cost,
@@ -111,37 +110,38 @@ const copyOf = (name: string, copies: string): Statement =>
 
 const COPY = copyOf(
   'messages.copy',
-  `select $2::bigint as session_key, m.seq, m.session_key as source_key, $4::text as source_id, m.seq as source_seq,
-     m.message_id, m.tool_call_seq
-   from messages m where m.session_key = $1 and m.seq <= $3`,
+  `select $2::bigint, m.seq, m.message_id, m.tool_call_seq, ${originOf('$4::text')}, ${KEPT}
+     from messages m where m.session_key = $1 and m.seq <= $3 order by m.seq`,
 );
 
 /**
- * $1 the copy, $2 to $5 what is picked, one beside the other. Which call an answer belongs to is known by its origin: two sources may have the same ids. It is looked for from the
- * newest on, where it mostly is: an id may have been used many times.
+ * $1 the copy, $2 to $5 what is picked, one beside the other. Which call an answer belongs to is known by its origin: two
+ * sources may have the same ids. It is looked for from the newest on, where it mostly is: an id may have been used many times.
+ * `offset 0` keeps it from being looked for among all messages.
  */
 const APPEND = copyOf(
   'messages.appendCopies',
   `with picked as materialized (
-     select p.*, m.message_id, m.tool_call_id, m.tool_call_seq, target.message_count + p.n as new_seq,
-       row_number() over (partition by m.message_id order by p.n) > 1 or exists (
-         select from messages taken where taken.session_key = target.key and taken.message_id = m.message_id) as is_taken
-     from sessions target
-       cross join unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[])
-         with ordinality as p(source_key, source_id, seq, other_id, n)
-       join messages m on m.session_key = p.source_key and m.seq = p.seq
-     where target.key = $1
-   )
-   select $1::bigint as session_key, p.new_seq as seq, p.source_key, p.source_id, p.seq as source_seq,
-     case when p.is_taken then p.other_id else p.message_id end as message_id,
-     case when p.tool_call_seq is not null then coalesce(
-       (select c.new_seq from picked c where c.source_key = p.source_key and c.seq = p.tool_call_seq),
-       (select c.seq from tool_calls c join messages m on m.session_key = c.session_key and m.seq = c.seq
-        where c.session_key = $1 and c.call_id = p.tool_call_id
-          and m.origin ->> 'session_id' = p.source_id and (m.origin ->> 'seq')::bigint = p.tool_call_seq
-        order by c.seq desc limit 1))
-     end as tool_call_seq
-   from picked p`,
+       select target.message_count + p.n as new_seq, p.source_key, p.source_id, p.other_id, m.seq, m.message_id, m.tool_call_seq,
+         ${originOf('p.source_id')} as origin, ${KEPT},
+         row_number() over (partition by m.message_id order by p.n) > 1 or exists (
+           select from messages taken where taken.session_key = target.key and taken.message_id = m.message_id) as is_taken
+       from sessions target
+         cross join unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[])
+           with ordinality as p(source_key, source_id, seq, other_id, n)
+         join messages m on m.session_key = p.source_key and m.seq = p.seq
+       where target.key = $1
+     )
+     select $1::bigint, m.new_seq, case when m.is_taken then m.other_id else m.message_id end,
+       case when m.tool_call_seq is not null then coalesce(
+         (select c.new_seq from picked c where c.source_key = m.source_key and c.seq = m.tool_call_seq),
+         (select c.seq from tool_calls c cross join lateral (
+            select made.origin from messages made where made.session_key = c.session_key and made.seq = c.seq offset 0) made
+          where c.session_key = $1 and c.call_id = m.tool_call_id
+            and made.origin ->> 'session_id' = m.source_id and (made.origin ->> 'seq')::bigint = m.tool_call_seq
+          order by c.seq desc limit 1))
+       end, m.origin, ${KEPT}
+     from picked m order by m.new_seq`,
 );
 
 const PLACED = statement(
@@ -149,13 +149,16 @@ const PLACED = statement(
   `select seq, created_at, bytes from messages where session_key = $1 and seq > $2::bigint order by seq limit $3::int`,
 );
 
+/** A message has few copies anywhere, a session may have a million messages: `offset 0` keeps the first from being looked for among the second. */
 const FIND_COPY = statement(
   'messages.findCopy',
   `select c.seq from messages m
      join sessions s on s.key = m.session_key
-     join messages c on c.session_key = $3 and c.origin is not null
-       and c.origin ->> 'session_id' = s.id and c.origin ->> 'message_id' = m.message_id
-   where m.session_key = $1 and m.seq = $2`,
+     cross join lateral (
+       select session_key, seq from messages
+       where origin is not null and origin ->> 'session_id' = s.id and origin ->> 'message_id' = m.message_id
+       offset 0) c
+   where m.session_key = $1 and m.seq = $2 and c.session_key = $3`,
 );
 
 /** $2 the edges of ranges: between an odd one and the next is a range. One pass, however many there are. */

@@ -40,7 +40,7 @@ export class MessageEditsRepository {
 const COUNT_COPIES = statement(
   'messages.countCopies',
   `select count(*)::int as copies from messages m join sessions s on s.key = m.session_key
-   where m.origin is not null and m.origin ->> 'session_id' = $1 and m.origin ->> 'message_id' = $2
+   where m.origin is not null and m.origin ->> 'session_id' = $1 collate "C" and m.origin ->> 'message_id' = $2 collate "C"
      and m.redacted_at is null and s.purged_at is null`,
 );
 

@@ -66,6 +66,16 @@ export interface QueryRequest extends With {
   scoreThreshold?: number;
 }
 
+/** What became of a page of points that a store copied from one space to another. */
+export interface CopiedPage {
+  /** how many the page has */
+  read: number;
+  /** the last of it; null: it has none, and none comes behind it */
+  last: PointId | null;
+  /** those of it whose ids the target had before, and that were not copied therefore */
+  taken: PointId[];
+}
+
 export type Selection = { ids: PointId[] } | { filter: Filter };
 
 /**
@@ -105,6 +115,12 @@ export interface VectorStore {
 
   /** A page in the order of ids, integers before UUIDs; `next` is what to begin behind, null at the end. */
   scan(space: Space, request: ScanRequest): Promise<{ points: Found[]; next: PointId | null }>;
+
+  /**
+   * Copies the points behind one of them, at most `limit`, in the order of ids, to another space of this store that has the
+   * same shape: those whose ids are free there. A store has it where points need not leave it for that.
+   */
+  copy?(from: Space, to: Space, after: PointId | null, limit: number): Promise<CopiedPage>;
 
   /** The nearest, best first; points without the vector asked for are not among them. */
   query(space: Space, request: QueryRequest): Promise<Hit[]>;

@@ -23,6 +23,7 @@ async function open(...args: Parameters<typeof openPostgres>): Promise<Store> {
 }
 
 const ask = { vector: [1, 1, 1], using: '', limit: 10, ...IDS };
+const UUID = '018f7a2b-6c1d-7e3f-8a4b-5c6d7e8f9a0b';
 const EVERY = { must_not: [{ is_empty: { key: 'n' } }] };
 const newSpace = async ({ store }: Store, shape = SMALL) => {
   const space = { name: newName(), shape };
@@ -191,3 +192,71 @@ test('a drop that was interrupted is finished by the next one', async () => {
   );
   expect(rows[0].count).toBe(0);
 });
+
+test('pages are copied but for ids that are taken; deleted points take none', async () => {
+  const one = await open(database.url);
+  const [from, to] = [await newSpace(one), await newSpace(one)];
+  await one.store.upsert(from, many(1000));
+  await one.store.upsert(from, [...many(700, 1000), point(UUID, { n: -1 })]);
+  const others = ['5', '1500', UUID].map((id) => point(id, { other: true }, [9, 9, 9]));
+  await one.store.upsert(to, [...others, ...many(3, 7)]);
+  expect(await one.store.delete(to, { ids: ['7', '8', '9'] })).toBe(3);
+  expect(await one.store.count(to, EVERY)).toBe(0);
+
+  const pages = [];
+  for (let behind: string | null = null; ; behind = pages.at(-1)!.last) {
+    pages.push(await one.store.copy(from, to, behind, 1000));
+    if (pages.at(-1)!.last === null) break;
+  }
+  expect(pages).toEqual([
+    { read: 1000, last: '999', taken: ['5'] },
+    { read: 701, last: UUID, taken: ['1500', UUID] },
+    { read: 0, last: null, taken: [] },
+  ]);
+  expect(await one.store.count(to)).toBe(1701);
+  // the copy that is searched has followed
+  expect(await one.store.count(to, EVERY)).toBe(1698);
+  expect(await one.store.retrieve(to, ['4', '5', '7', '1500', UUID], ALL)).toEqual([
+    ...(await one.store.retrieve(from, ['4'], ALL)),
+    others[0],
+    ...(await one.store.retrieve(from, ['7'], ALL)),
+    ...others.slice(1),
+  ]);
+  await expectFigures(to.name);
+  await expect(one.store.copy({ ...from, name: newName() }, to, null, 10)).rejects.toMatchObject({
+    kind: 'not-found',
+  });
+  await expect(one.store.copy(from, { ...to, name: newName() }, null, 10)).rejects.toMatchObject({
+    kind: 'not-found',
+  });
+});
+
+test('a page that has no room is not copied at all, and one ends where many bytes are reached', async () => {
+  const one = await open(database.url, { cap: { points: 20, bytes: 200 * 1024 * 1024 } });
+  const [from, to] = [await newSpace(one), await newSpace(one)];
+  await one.store.upsert(from, many(20));
+  await one.store.upsert(to, many(5, 100));
+  await expect(one.store.copy(from, to, null, 16)).rejects.toMatchObject({ code: 'vectors_too_large' });
+  expect(await one.store.count(to)).toBe(5);
+  expect(await one.store.copy(from, to, null, 15)).toMatchObject({ read: 15, last: '14' });
+  expect(await one.store.count(to)).toBe(20);
+  await expectFigures(to.name);
+
+  const [large, copy] = [await newSpace(one), await newSpace(one)];
+  const text = 'x'.repeat(3 * 1024 * 1024);
+  for (let n = 0; n < 10; n++) await one.store.upsert(large, [point(String(n), { text })]);
+  expect(await one.store.copy(large, copy, null, 10)).toEqual({ read: 6, last: '5', taken: [] });
+  expect(await one.store.copy(large, copy, '5', 10)).toEqual({ read: 4, last: '9', taken: [] });
+});
+
+/** What a space says of itself is what its rows come to. */
+async function expectFigures(name: string): Promise<void> {
+  const { rows } = await database.pool.query(
+    `select s.points, s.bytes::int, s.gone, count(p.payload)::int as points_there, count(*)::int - count(p.payload)::int as gone_there,
+       sum(p.bytes) filter (where p.payload is not null)::int as bytes_there
+     from vector_spaces s join vector_points p on p.space_key = s.key where s.name = $1 group by s.key`,
+    [name],
+  );
+  const { points, bytes, gone, points_there, bytes_there, gone_there } = rows[0];
+  expect({ points, bytes, gone }).toEqual({ points: points_there, bytes: bytes_there, gone: gone_there });
+}

@@ -1,5 +1,6 @@
 import { Database } from '../../src/database/database.js';
 import type { Statement } from '../../src/database/statement.js';
+import { MessageCopiesRepository } from '../../src/messages/message-copies.repository.js';
 import { startApp, type TestApp } from '../setup/app.js';
 
 interface Plan {
@@ -247,4 +248,61 @@ test('statistics of a million messages are the decimal sum, before all are folde
     }
   }
   console.log(`a million messages: first read ${folding} ms, then ${again} ms`);
+}, 120_000);
+
+test('copies are found among 100,000 without reading those: of a message, of one with a title, of a call', async () => {
+  const { pool } = app.database;
+  await pool.query(
+    `insert into sessions (key, id, user_id, session_type, runtime_backend, state, legal_hold, version, message_count,
+       total_tokens, total_cost, last_call_seq, title_seq, event_seq, event_tx, auto_recover, created_at, last_activity_at)
+     select 1000003, 'copy', 'copier', session_type, runtime_backend, state, legal_hold, version, 100000,
+       total_tokens, total_cost, 100000, title_seq, 0, 0, auto_recover, created_at, last_activity_at from sessions where key = 1000001`,
+  );
+  await pool.query(
+    `insert into messages (session_key, seq, message_id, role, content, message_type, metadata, bytes, created_at, origin)
+     select 1000003, seq, message_id, role, content, message_type, metadata, bytes, created_at,
+       json_build_object('session_id', 'big', 'message_id', message_id, 'seq', seq)
+     from messages where session_key = 1000001 and seq <= 100000`,
+  );
+  await pool.query(
+    `insert into tool_calls (session_key, call_id, seq) select 1000003, call_id, seq from tool_calls where session_key = 1000001`,
+  );
+  await pool.query(
+    `insert into messages (session_key, seq, message_id, role, content, message_type, metadata, bytes, created_at, tool_call_id, tool_call_seq)
+     values (1000001, 2000000, 'answer', 'tool', '"x"', 'tool_result', '{}', 3, now(), 'c50000', 50000)`,
+  );
+  const copies = app.app.get(MessageCopiesRepository, { strict: false });
+  const origin = { key: 1000001, id: 'big' };
+  /** Taken away again, so that it can be explained: a call is answered once. */
+  const answer = async () => {
+    await copies.append(1000003, [{ source: origin, seq: 2_000_000, otherId: 'other' }]);
+    const { rows } = await pool.query(
+      'delete from messages where session_key = 1000003 and seq = 100001 returning tool_call_seq::int',
+    );
+    expect(rows).toEqual([{ tool_call_seq: 50_000 }]);
+    await pool.query('update sessions set message_count = 100000 where key = 1000003');
+  };
+  const redact = async () => {
+    const { rows } = await pool.query(
+      'select message_id from messages where session_key = 1000001 and seq = 7',
+    );
+    const { status, body } = await app.api.as('heavy').delete(`/sessions/big/messages/${rows[0].message_id}`);
+    expect({ status, copies: body.copies }).toEqual({ status: 200, copies: 1 });
+  };
+  const works: [string, () => Promise<unknown>][] = [
+    ['title', async () => expect(await copies.findCopy(1000001, 50_000, 1000003)).toBe(50_000)],
+    ['answer', answer],
+    ['copies', redact],
+  ];
+  for (const [name, work] of works) {
+    sent = [];
+    await work();
+    const asked = sent.filter(({ sql }) => /copy|copies/i.test(sql.name ?? ''));
+    expect(asked).toHaveLength(1);
+    for (const { sql, values } of asked) {
+      const { buffers } = await explainStatement(sql, values);
+      console.log(`${name}: ${sql.name}, ${buffers} buffers`);
+      expect(buffers).toBeLessThan(200);
+    }
+  }
 }, 120_000);

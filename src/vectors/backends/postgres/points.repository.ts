@@ -34,6 +34,13 @@ export interface Written {
   payloads: string;
 }
 
+/** What the space then holds that a page was copied to, and what became of the page; see `CopiedPage`. */
+export interface PageCopied extends Size {
+  read: number;
+  last: string | null;
+  taken: string[];
+}
+
 /** Rows of points. Ids are in stored form. */
 export class PointsRepository {
   constructor(private readonly database: Database) {}
@@ -72,6 +79,12 @@ export class PointsRepository {
   /** The first behind `after`, in order, as many as `PAGE_BYTES` allow; null: there is no such space. */
   findPage(name: string, after: string, limit: number, what: With): Promise<PointFound[] | null> {
     return this.read(FIND_PAGE, [name, after, what.payload, what.vectors, limit, PAGE_BYTES]);
+  }
+
+  /** Copies such a page to the space with this key, whose row must be held; null: there is no space of that name. */
+  async copyPage(from: string, to: number, after: string, limit: number): Promise<PageCopied | null> {
+    const [page] = await this.database.query<PageCopied>(COPY_PAGE, [from, after, limit, PAGE_BYTES, to]);
+    return page ?? null;
   }
 
   private async read(sql: typeof FIND, values: unknown[]): Promise<PointFound[] | null> {
@@ -146,14 +159,50 @@ const FIND = statement(
    where s.name = $1 order by i.n`,
 );
 
-const FIND_PAGE = statement(
-  'vectors.findPage',
-  `select ${columns} from vector_spaces s left join lateral (
+/** SQL for the points of a space behind an id, in order, so many or as many as have so many bytes. */
+const page = (space: string, after: string, limit: string, bytes: string) => `
      select * from (
        select first.*, sum(bytes) over (order by id) - bytes as before from (
-         select * from vector_points where space_key = s.key and id > $2 and payload is not null order by id limit $5
+         select * from vector_points where space_key = ${space} and id > ${after} and payload is not null
+         order by id limit ${limit}
        ) first
-     ) summed where before < $6::int
+     ) summed where before < ${bytes}::int`;
+
+const FIND_PAGE = statement(
+  'vectors.findPage',
+  `select ${columns} from vector_spaces s left join lateral (${page('s.key', '$2', '$5', '$6')}
    ) p on true
    where s.name = $1 order by p.id`,
+);
+
+/** A row that a deleted point has left is none of the target's points. */
+const COPY_PAGE = statement(
+  'vectors.copyPage',
+  `with source as (
+     select key from vector_spaces where name = $1
+   ), page as materialized (
+     select p.* from source cross join lateral (${page('source.key', '$2', '$3', '$4')}) p
+   ), space as (
+     select revision + 1 as revision from vector_spaces where key = $5
+   ), gone as (
+     select count(*)::int as gone from page join vector_points there on there.space_key = $5 and there.id = page.id
+     where there.payload is null
+   ), written as (
+     insert into vector_points (space_key, id, revision, vectors, payload, bytes)
+     select $5, page.id, space.revision, page.vectors, page.payload, page.bytes from page, space order by page.id
+     on conflict (space_key, id) do update
+     set revision = excluded.revision, vectors = excluded.vectors, payload = excluded.payload, bytes = excluded.bytes
+     where vector_points.payload is null
+     returning id, bytes
+   ), after as (
+     select count(*)::int as points, coalesce(sum(bytes), 0) as bytes from written
+   ), changed as (
+     update vector_spaces s set revision = space.revision, points = s.points + after.points,
+       bytes = s.bytes + after.bytes, gone = s.gone - gone.gone
+     from gone, after, space where s.key = $5 returning s.points, s.bytes, s.gone
+   )
+   select changed.*, count(page.id)::int as read, max(page.id) as last,
+     coalesce(array_agg(page.id order by page.id) filter (where written.id is null and page.id is not null), '{}') as taken
+   from source cross join changed left join page on true left join written using (id)
+   group by changed.points, changed.bytes, changed.gone`,
 );

@@ -5,6 +5,7 @@ import { noSpace, shapeMismatch, tooLarge } from '../../errors.js';
 import type { Filter } from '../../filter.js';
 import type { PointId } from '../../point-id.js';
 import type {
+  CopiedPage,
   Found,
   Hit,
   Point,
@@ -127,6 +128,17 @@ export class PostgresVectorStore implements VectorStore {
     const points = rows.slice(0, limit).map((row) => ofRow(space.shape, row, request));
     const isCut = rows.length > limit || rows.reduce((sum, { bytes }) => sum + bytes, 0) >= PAGE_BYTES;
     return { points, next: isCut ? points.at(-1)!.id : null };
+  }
+
+  async copy(from: Space, to: Space, after: PointId | null, limit: number): Promise<CopiedPage> {
+    const behind = after === null ? '' : toStored(after);
+    const { read, last, taken } = await this.change(to, async ({ key }) => {
+      const page = await this.points.copyPage(from.name, key, behind, limit);
+      if (!page) throw noSpace();
+      this.checkCap(page);
+      return page;
+    });
+    return { read, last: last === null ? null : fromStored(last), taken: taken.map(fromStored) };
   }
 
   async query(space: Space, request: QueryRequest): Promise<Hit[]> {
