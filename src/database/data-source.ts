@@ -72,7 +72,10 @@ const MIGRATIONS = [
   OriginsByBytes1765497600000,
 ];
 
-/** How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. */
+/**
+ * How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. None is compiled: every
+ * statement is short, and to compile one takes longer than to run it.
+ */
 export const dataSourceOptions = (url: string, poolSize: number): DataSourceOptions => ({
   type: 'postgres',
   url,
@@ -88,6 +91,7 @@ export const dataSourceOptions = (url: string, poolSize: number): DataSourceOpti
     types,
     statement_timeout: 30_000,
     idle_in_transaction_session_timeout: 30_000,
+    options: '-c jit=off',
     keepAlive: true,
   },
 });

@@ -117,15 +117,15 @@ const COPY = copyOf(
 /**
  * $1 the copy, $2 to $5 what is picked, one beside the other. Which call an answer belongs to is known by its origin: two
  * sources may have the same ids. It is looked for from the newest on, where it mostly is: an id may have been used many times.
- * `offset 0` keeps it from being looked for among all messages.
+ * `offset 0` keeps it from being looked for among all messages, and a subquery that answers a value, where `exists` would do, ids from being read all.
  */
 const APPEND = copyOf(
   'messages.appendCopies',
   `with picked as materialized (
        select target.message_count + p.n as new_seq, p.source_key, p.source_id, p.other_id, m.seq, m.message_id, m.tool_call_seq,
          ${originOf('p.source_id')} as origin, ${KEPT},
-         row_number() over (partition by m.message_id order by p.n) > 1 or exists (
-           select from messages taken where taken.session_key = target.key and taken.message_id = m.message_id) as is_taken
+         row_number() over (partition by m.message_id order by p.n) > 1 or (
+           select true from messages taken where taken.session_key = target.key and taken.message_id = m.message_id) as is_taken
        from sessions target
          cross join unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[])
            with ordinality as p(source_key, source_id, seq, other_id, n)

@@ -13,13 +13,12 @@ import {
 } from '../http/histories.js';
 import { at, eventsOf, expectOk, fresh, read, share } from '../http/support.js';
 import type { Api } from '../setup/api.js';
-import { startApp, type TestApp } from '../setup/app.js';
+import type { TestApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
 import { namesIn } from '../setup/names-in.js';
-import { type RedisServer, startRedis } from '../setup/redis.js';
-import { type Service, startService } from '../setup/service.js';
 import { drawn } from './drawn.js';
-import { Gate, type Place } from './gate.js';
+import type { Place } from './gate.js';
+import { type Queue, Stage } from './stage.js';
 
 const WORD = 'qxcanary';
 
@@ -98,30 +97,12 @@ const PLACES: [what: string, place: Place][] = [
   ['writes that it is done', job(`new.state = 'succeeded'`)],
 ];
 
-describe.each(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
-  let redis: RedisServer | undefined;
+describe.each<Queue>(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
+  let stage: Stage;
   let app: TestApp;
-  let gate: Gate;
-  let worker: Service;
   let undisturbed: Row;
-  const environment = () => (redis ? { REDIS_URL: redis.url } : {});
-  const startWorker = () =>
-    startService({ DATABASE_URL: app.database.url, ROLE: 'worker', ...environment() }, 120_000);
   const ask = async (who: string) =>
     expectOk(await app.api.as(who).delete(`/users/${who}/data`), 202).job_id as string;
-
-  /** Until the job is over; the lease of a worker that is dead ends now. */
-  const over = (id: string, who: string, isKilled = true) =>
-    eventually(
-      async () => {
-        if (isKilled)
-          await app.database.pool.query(
-            `update jobs set due_at = now() where state = 'running' and attempts = 1`,
-          );
-        return expectOk(await app.api.as(who).get(`/jobs/${id}`));
-      },
-      ({ state }) => state !== 'queued' && state !== 'running',
-    );
 
   async function expectNothingLeft(who: string): Promise<void> {
     await eventually(
@@ -131,25 +112,18 @@ describe.each(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
   }
 
   beforeAll(async () => {
-    if (queue === 'Redis') redis = await startRedis();
-    app = await startApp({ ROLE: 'api', ...environment() });
-    gate = await Gate.open(app.database);
-    worker = await startWorker();
+    stage = await Stage.open(queue);
+    app = stage.app;
     const who = fresh('zq-undisturbed-');
     bobIs = fresh('bob');
     const theirs = await live(app, who, app.api.as(bobIs));
-    expect(await over(await ask(who), who, false)).toMatchObject({ state: 'succeeded', attempts: 1 });
+    const id = await ask(who);
+    expect(await stage.over(app.api.as(who), id)).toMatchObject({ state: 'succeeded', attempts: 1 });
     await expectNothingLeft(who);
     undisturbed = await leftOf(app, app.api.as(bobIs), theirs);
     expect(JSON.stringify(undisturbed)).toContain('kept');
   }, 180_000);
-  afterAll(async () => {
-    worker.kill('SIGTERM');
-    await worker.exited;
-    await gate.close();
-    await app.close();
-    await redis?.close();
-  });
+  afterAll(() => stage.close());
 
   // the queue only tells of a job: with another one a few of the places are enough
   const tried = drawn(`erasure with the queue in ${queue}`, PLACES, queue === 'Redis' ? 8 : 4);
@@ -167,15 +141,9 @@ describe.each(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
       bobIs = fresh('bob');
       const bob = app.api.as(bobIs);
       const theirs = await live(app, who, bob);
-      await gate.shut(place);
-      const id = await ask(who);
-      const pids = await gate.reached();
-      worker.kill('SIGKILL');
-      await worker.exited;
-      if (fate === 'is lost') await gate.cut(pids);
-      await gate.lift(place);
-      worker = await startWorker();
-      const ended = await over(id, who);
+      const id = await stage.killAt(place, () => ask(who), fate);
+      await stage.startWorker();
+      const ended = await stage.overAfterKill(app.api.as(who), id);
       expect(ended).toMatchObject({ state: 'succeeded', error: null });
       expect(ended.result).toMatchObject({
         ...{

@@ -15,14 +15,14 @@ import {
 } from '../http/histories.js';
 import { at, eventsOf, expectOk, fresh, read, walkByCursor } from '../http/support.js';
 import type { Api } from '../setup/api.js';
-import { startApp, type TestApp } from '../setup/app.js';
+import type { TestApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
-import { type RedisServer, startRedis } from '../setup/redis.js';
-import { type Service, startService } from '../setup/service.js';
 import { drawn } from './drawn.js';
-import { Gate, type Place } from './gate.js';
+import type { Place } from './gate.js';
+import { type Queue, Stage } from './stage.js';
 
-const SHAPE = { vectors: { size: 2000, distance: 'dot' } };
+const SIZE = 16;
+const SHAPE = { vectors: { size: SIZE, distance: 'dot' } };
 
 /** Sources of a job, and what it is asked. */
 interface Case {
@@ -31,7 +31,7 @@ interface Case {
   body: object;
 }
 
-const vector = (seed: number) => Array.from({ length: 2000 }, (_, n) => ((seed * 7 + n) % 17) - 8);
+const vector = (seed: number) => Array.from({ length: SIZE }, (_, n) => ((seed * 7 + n) % 17) - 8);
 const points = (count: number, seed: number) =>
   Array.from({ length: count }, (_, n) =>
     point(n, vector(n % 10 === 0 ? n : n + seed), { seed: n % 10 === 0 ? 0 : seed }),
@@ -75,7 +75,8 @@ async function makeSource(app: TestApp, api: Api, length: number, step: number):
 
 async function mergeCase(app: TestApp, api: Api): Promise<Case> {
   const ids = [await makeSource(app, api, 900, 3), await makeSource(app, api, 500, 5)];
-  await put(api, ids[0]!, ...points(150, 1));
+  const first = points(1100, 1);
+  for (const some of [first.slice(0, 1000), first.slice(1000)]) await put(api, ids[0]!, ...some);
   await put(api, ids[1]!, ...points(40, 2));
   return { ids, path: '/api/v1/sessions/merge', body: { session_ids: ids, on_point_conflict: 'remap' } };
 }
@@ -152,9 +153,9 @@ const MERGE: [what: string, place: Place][] = [
   ['copies memory', insert('memory_entries', 'true')],
   ['is done with memory', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 0`))],
   ['writes the first points', insert('vector_points', 'true')],
-  ['has written a page of points', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 64`))],
+  ['has written a page of points', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 1000`))],
   ['writes points under other ids', insert('vector_points', `new.payload::text like '%_origin%'`)],
-  ['has written these', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 190`))],
+  ['has written these', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 1140`))],
   [
     'unites counters',
     insert('session_stats', `new.counters::text like '%own_5%' and new.counters::text like '%own_3%'`),
@@ -178,44 +179,19 @@ const SPLIT: typeof MERGE = [
   ['writes that it is done', ENDED],
 ];
 
-describe.each(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
-  let redis: RedisServer | undefined;
+describe.each<Queue>(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
+  let stage: Stage;
   let app: TestApp;
   let api: Api;
-  let gate: Gate;
-  let worker: Service;
-  const environment = () => (redis ? { REDIS_URL: redis.url } : {});
-  const startWorker = () =>
-    startService({ DATABASE_URL: app.database.url, ROLE: 'worker', ...environment() }, 120_000);
 
   beforeAll(async () => {
-    if (queue === 'Redis') redis = await startRedis();
-    app = await startApp({ ROLE: 'api', ...environment() });
-    gate = await Gate.open(app.database);
-    worker = await startWorker();
+    stage = await Stage.open(queue);
+    app = stage.app;
     api = app.api.as(fresh());
   }, 180_000);
-  afterAll(async () => {
-    worker.kill('SIGTERM');
-    await worker.exited;
-    await gate.close();
-    await app.close();
-    await redis?.close();
-  });
+  afterAll(() => stage.close());
 
   const ask = async ({ path, body }: Case) => expectOk(await api.post(path, body), 202).job_id as string;
-  /** Until the job is over; the lease of a worker that is dead ends now. */
-  const over = (id: string, isKilled = true) =>
-    eventually(
-      async () => {
-        if (isKilled)
-          await app.database.pool.query(
-            `update jobs set due_at = now() where state = 'running' and attempts = 1`,
-          );
-        return expectOk(await api.get(`/jobs/${id}`));
-      },
-      ({ state }) => state !== 'queued' && state !== 'running',
-    );
 
   async function expectNothingElse(): Promise<void> {
     await eventually(
@@ -238,7 +214,7 @@ describe.each(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
     let undisturbed: Row;
     beforeAll(async () => {
       const asked = await make(app, api);
-      const job = await over(await ask(asked), false);
+      const job = await stage.over(api, await ask(asked));
       expect(job).toMatchObject({ state: 'succeeded', attempts: 1 });
       undisturbed = await recordsOf(api, [...asked.ids, ...made(job)]);
       const count = (name: string) => undisturbed.map((one: Row) => one[name].length).join(' + ');
@@ -258,15 +234,9 @@ describe.each(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
       'whose worker is killed when it %s, which %s, comes out as ever',
       async (_what, fate, place) => {
         const asked = await make(app, api);
-        await gate.shut(place);
-        const id = await ask(asked);
-        const pids = await gate.reached();
-        worker.kill('SIGKILL');
-        await worker.exited;
-        if (fate === 'is lost') await gate.cut(pids);
-        await gate.lift(place);
-        worker = await startWorker();
-        const job = await over(id);
+        const id = await stage.killAt(place, () => ask(asked), fate);
+        await stage.startWorker();
+        const job = await stage.overAfterKill(api, id);
         expect(job).toMatchObject({ state: 'succeeded', error: null });
         expect(await recordsOf(api, [...asked.ids, ...made(job)])).toEqual(undisturbed);
         await expectNothingElse();
@@ -278,20 +248,14 @@ describe.each(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
       const [, place] = places.find(([what]) => what === 'has written a page of points')!;
       const asked = await make(app, api);
       const before = await recordsOf(api, asked.ids);
-      await gate.shut(place);
-      const id = await ask(asked);
-      const pids = await gate.reached();
-      worker.kill('SIGKILL');
-      await worker.exited;
-      await gate.cut(pids);
-      await gate.lift(place);
+      const id = await stage.killAt(place, () => ask(asked));
       expect(expectOk(await api.post(`/jobs/${id}/cancel`)).state).toBe('running');
-      worker = await startWorker();
-      expect(await over(id)).toMatchObject({ state: 'cancelled', result: null });
+      await stage.startWorker();
+      expect(await stage.overAfterKill(api, id)).toMatchObject({ state: 'cancelled', result: null });
       await expectNothingElse();
       expect(await recordsOf(api, asked.ids)).toEqual(before);
       expectOk(await api.post(`/jobs/${id}/retry`));
-      const job = await over(id);
+      const job = await stage.over(api, id);
       expect(job).toMatchObject({ state: 'succeeded', error: null });
       expect(await recordsOf(api, [...asked.ids, ...made(job)])).toEqual(undisturbed);
       await expectNothingElse();
