@@ -12,8 +12,8 @@ import { type OnConflict, placed, remapped, type Source } from './placed.js';
 import { pointPages } from './point-pages.js';
 import { ProvisioningService } from './provisioning.service.js';
 
-/** Points that a store copies at once. */
-const AT_ONCE = 1_000;
+/** Points that a store copies at once, and those of them that are decided about here at once: in memory they take more. */
+const [AT_ONCE, DECIDED] = [1_000, 100];
 
 type CopyingStore = VectorStore & Required<Pick<VectorStore, 'copy'>>;
 
@@ -85,8 +85,14 @@ export class PointCopiesService {
     for (let behind = after; ; ) {
       const { read, last, taken } = await store.copy(collection, target, behind, AT_ONCE);
       if (last === null) return;
-      const others = taken.length > 0 ? await this.retrieve(collection, taken) : [];
-      yield { last, read, remapped: await this.place(id, target, others.map(whole), policy) };
+      // nothing of another source is there: what is taken was copied by this page, and nobody knew
+      const others = policy === null ? [] : taken;
+      let remapped = 0;
+      for (let at = 0; at < others.length; at += DECIDED) {
+        const some = await this.retrieve(collection, others.slice(at, at + DECIDED));
+        remapped += await this.place(id, target, some.map(whole), policy);
+      }
+      yield { last, read, remapped };
       behind = last;
     }
   }

@@ -3,7 +3,7 @@ import type { PointId } from '../vectors/point-id.js';
 import type { Point, Space, VectorStore } from '../vectors/vector-store.js';
 
 /** Points of a page: as many as have about so many bytes in memory, never more than a store answers at once. */
-const PAGE = { first: 64, most: 1000, bytes: 3 * 1024 * 1024 };
+const PAGE = { first: 64, most: 1000, bytes: 1024 * 1024 };
 
 interface Page {
   points: Point[];

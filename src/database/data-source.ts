@@ -23,6 +23,7 @@ import { DueOfAPlace1765324800000 } from '../../migrations/1765324800000-due-of-
 import { EventStreams1765328400000 } from '../../migrations/1765328400000-event-streams.js';
 import { Erasure1765411200000 } from '../../migrations/1765411200000-erasure.js';
 import { OriginsByBytes1765497600000 } from '../../migrations/1765497600000-origins-by-bytes.js';
+import { withOption } from './address.js';
 
 const INT8 = 20;
 const NUMERIC = 1700;
@@ -73,12 +74,12 @@ const MIGRATIONS = [
 ];
 
 /**
- * How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. None is compiled: every
- * statement is short, and to compile one takes longer than to run it.
+ * How the service reaches PostgreSQL. Statements end after 30 s, and no transaction idles longer. None is compiled: that
+ * takes longer than most of them.
  */
 export const dataSourceOptions = (url: string, poolSize: number): DataSourceOptions => ({
   type: 'postgres',
-  url,
+  url: withOption(url, '-c jit=off'),
   poolSize,
   connectTimeoutMS: 5_000,
   applicationName: 'session-service',
@@ -91,7 +92,6 @@ export const dataSourceOptions = (url: string, poolSize: number): DataSourceOpti
     types,
     statement_timeout: 30_000,
     idle_in_transaction_session_timeout: 30_000,
-    options: '-c jit=off',
     keepAlive: true,
   },
 });

@@ -7,6 +7,7 @@ import type { DataSource } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { LOG } from '../http/log.js';
+import { withOption } from './address.js';
 import { isConnectionLoss, translate } from './failures.js';
 import type { Statement } from './statement.js';
 
@@ -108,14 +109,9 @@ export class Database {
 
   /** A small pool of its own on the same database, for a library that keeps its tables in this schema. The caller ends it. */
   separatePool(schema: string, size: number): Pool {
-    // what the address says of itself would win over what is said beside it
-    const url = new URL(this.url);
-    const given = url.searchParams.get('options') ?? '';
-    url.searchParams.delete('options');
     const pool = new pg.Pool({
-      connectionString: url.href,
+      connectionString: withOption(this.url, `-c search_path=${schema}`),
       max: size,
-      options: `${given} -c search_path=${schema}`.trim(),
       query_timeout: 30_000,
       application_name: `session-service ${schema}`,
       connectionTimeoutMillis: 5_000,

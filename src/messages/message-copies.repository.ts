@@ -80,8 +80,9 @@ const originOf = (session: string) =>
 /**
  * SQL for copies and all that follows from them: calls, and the figures of their session.
  * @param copies a query, in order, with the `session_key, seq, message_id, tool_call_seq, origin` of each, then what is kept
+ * @param calls a query for the `session_key, call_id, seq` of their calls, which may ask `copied`
  */
-const copyOf = (name: string, copies: string): Statement =>
+const copyOf = (name: string, copies: string, calls: string): Statement =>
   statement(
     name,
     `with copied as (
@@ -92,7 +93,7 @@ const copyOf = (name: string, copies: string): Statement =>
      returning session_key, seq, tool_calls, tokens_used, cost_usd, created_at
    ), call as (
      insert into tool_calls (session_key, call_id, seq)
-     select copied.session_key, call ->> 'id', copied.seq from copied cross join json_array_elements(copied.tool_calls) call
+     ${calls}
      returning seq
    ), sum as (
      select session_key, count(*) as messages, coalesce(sum(tokens_used), 0) as tokens, coalesce(sum(cost_usd), 0) as cost,
@@ -112,12 +113,14 @@ const COPY = copyOf(
   'messages.copy',
   `select $2::bigint, m.seq, m.message_id, m.tool_call_seq, ${originOf('$4::text')}, ${KEPT}
      from messages m where m.session_key = $1 and m.seq <= $3 order by m.seq`,
+  'select $2::bigint, call_id, seq from tool_calls where session_key = $1 and seq <= $3',
 );
 
 /**
  * $1 the copy, $2 to $5 what is picked, one beside the other. Which call an answer belongs to is known by its origin: two
  * sources may have the same ids. It is looked for from the newest on, where it mostly is: an id may have been used many times.
- * `offset 0` keeps it from being looked for among all messages, and a subquery that answers a value, where `exists` would do, ids from being read all.
+ * Nothing may be planned as a walk through the copy, whose size is unknown while it grows: `offset 0` keeps a call from being
+ * looked for among all messages, a value instead of `exists` keeps ids from being gathered first.
  */
 const APPEND = copyOf(
   'messages.appendCopies',
@@ -142,6 +145,7 @@ const APPEND = copyOf(
           order by c.seq desc limit 1))
        end, m.origin, ${KEPT}
      from picked m order by m.new_seq`,
+  `select copied.session_key, call ->> 'id', copied.seq from copied cross join json_array_elements(copied.tool_calls) call`,
 );
 
 const PLACED = statement(
@@ -149,7 +153,7 @@ const PLACED = statement(
   `select seq, created_at, bytes from messages where session_key = $1 and seq > $2::bigint order by seq limit $3::int`,
 );
 
-/** A message has few copies anywhere, a session may have a million messages: `offset 0` keeps the first from being looked for among the second. */
+/** A message has few copies anywhere, a session may have a million messages: `offset 0` has the first looked at, not the second. */
 const FIND_COPY = statement(
   'messages.findCopy',
   `select c.seq from messages m

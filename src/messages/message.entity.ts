@@ -9,7 +9,7 @@ export const MESSAGE_TYPES = ['chat', 'system', 'tool_call', 'tool_result', 'not
 @Index('messages_id', ['session_key', 'message_id'], { unique: true })
 @Index('messages_pinned', ['session_key', 'seq'], { where: "role IN ('system', 'developer')" })
 @Index('messages_redacted', ['session_key', 'seq'], { where: 'redacted_at IS NOT NULL' })
-// by expressions, which TypeORM cannot tell: (origin ->> 'session_id') collate "C", (origin ->> 'message_id') collate "C" where origin is not null
+// by expressions, which TypeORM cannot tell: the session_id and message_id of origin, collate "C", where it is not null
 @Index('messages_origin', { synchronize: false })
 @Index('messages_answer', ['session_key', 'tool_call_seq', 'tool_call_id'], {
   unique: true,

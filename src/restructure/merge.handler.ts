@@ -1,7 +1,7 @@
 import { MembersRepository } from '../access/members.repository.js';
 import type { CollectionRow } from '../collections/collection.view.js';
 import type { Source } from '../collections/placed.js';
-import { PointCopiesService } from '../collections/point-copies.service.js';
+import { checkSameShape, PointCopiesService } from '../collections/point-copies.service.js';
 import { DomainError } from '../common/errors.js';
 import { newId } from '../common/ids.js';
 import { type EndedJob, type Handler, JobHandler, type RunningJob } from '../jobs/job-handler.js';
@@ -146,6 +146,8 @@ export class MergeHandler implements Handler {
     const some = from.filter((source) => source !== null);
     if (some.length > 0) {
       const like = some.map(({ collection }) => collection);
+      // again: between a job that failed and its retry anybody may have made another collection
+      checkSameShape(like);
       const target = await this.points.prepare(merging.state.target, like);
       while (merging.state.source < from.length)
         await this.copyPointsOf(merging, from[merging.state.source]!, target);

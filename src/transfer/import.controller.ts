@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { STORE_DOWN } from '../collections/collections.schemas.js';
 import type { Caller } from '../common/caller.js';
+import { inTurns } from '../common/in-turns.js';
 import { CurrentCaller } from '../http/caller.guard.js';
 import { made } from '../http/made.js';
 import { Operation } from '../http/operation.js';
@@ -64,7 +65,7 @@ export class ImportController {
       this.imports.check(wishes, caller);
       const cut = body.mediaType === JSON_TYPE ? linesOfDocument : linesOf;
       const { session, counts } = await this.imports.run(
-        cut(body.bytes, LINE_BYTES),
+        cut(inTurns(body.bytes), LINE_BYTES),
         wishes,
         caller,
         body.abort,

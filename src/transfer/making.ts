@@ -4,7 +4,7 @@ import type { Taken } from './intake.js';
 import { ofRecords } from './refusals.js';
 
 /** Records are written together: as many, or as many bytes of lines. */
-const BATCH = { records: 1000, bytes: 2 * 1024 * 1024 };
+const BATCH = { records: 1000, bytes: 1024 * 1024 };
 /** Nothing is written before so many bytes have been read, or all: what is refused early leaves nothing to be removed. */
 const FIRST_BYTES = 4 * 1024 * 1024;
 

@@ -118,7 +118,9 @@ export interface VectorStore {
 
   /**
    * Copies the points behind one of them, at most `limit`, in the order of ids, to another space of this store that has the
-   * same shape: those whose ids are free there. A store has it where points need not leave it for that.
+   * same shape: those whose ids are free there. Repeated, it finds its own points among those that are taken.
+   * A store has it where points need not leave it for that.
+   * @throws DomainError `shape_mismatch`, `no_collection`, `vectors_too_large` and then nothing of the page is copied
    */
   copy?(from: Space, to: Space, after: PointId | null, limit: number): Promise<CopiedPage>;
 

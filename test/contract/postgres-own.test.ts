@@ -2,7 +2,7 @@ import type { Point } from '../../src/vectors/vector-store.js';
 import { createDatabase, type TestDatabase } from '../setup/database.js';
 import { startProxy } from '../setup/pg-proxy.js';
 import { openPostgres } from './open-postgres.js';
-import { ALL, IDS, many, newName, point, SMALL } from './vector-store.suite.js';
+import { ALL, IDS, many, NAMED, newName, point, SMALL } from './vector-store.suite.js';
 
 type Store = Awaited<ReturnType<typeof openPostgres>>;
 
@@ -223,6 +223,11 @@ test('pages are copied but for ids that are taken; deleted points take none', as
     ...others.slice(1),
   ]);
   await expectFigures(to.name);
+  const other = await newSpace(one, NAMED);
+  await expect(one.store.copy(other, to, null, 10)).rejects.toMatchObject({ code: 'shape_mismatch' });
+  await expect(one.store.copy(from, { ...other, shape: SMALL }, null, 10)).rejects.toMatchObject({
+    code: 'shape_mismatch',
+  });
   await expect(one.store.copy({ ...from, name: newName() }, to, null, 10)).rejects.toMatchObject({
     kind: 'not-found',
   });

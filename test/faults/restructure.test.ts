@@ -17,6 +17,7 @@ import { at, eventsOf, expectOk, fresh, read, walkByCursor } from '../http/suppo
 import type { Api } from '../setup/api.js';
 import type { TestApp } from '../setup/app.js';
 import { eventually } from '../setup/eventually.js';
+import { FakeQdrant } from '../setup/fake-qdrant/fake-qdrant.js';
 import { drawn } from './drawn.js';
 import type { Place } from './gate.js';
 import { type Queue, Stage } from './stage.js';
@@ -153,7 +154,10 @@ const MERGE: [what: string, place: Place][] = [
   ['copies memory', insert('memory_entries', 'true')],
   ['is done with memory', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 0`))],
   ['writes the first points', insert('vector_points', 'true')],
-  ['has written a page of points', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 1000`))],
+  [
+    'has written a page of points',
+    update('jobs', phase('points', `(new.cursor ->> 'read')::int between 64 and 1000`)),
+  ],
   ['writes points under other ids', insert('vector_points', `new.payload::text like '%_origin%'`)],
   ['has written these', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 1140`))],
   [
@@ -179,17 +183,31 @@ const SPLIT: typeof MERGE = [
   ['writes that it is done', ENDED],
 ];
 
-describe.each<Queue>(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) => {
+/** Where points are copied to another store, page by page, not only within PostgreSQL. */
+const ofPoints = ([, { table, when }]: (typeof MERGE)[number]) =>
+  table === 'jobs' && /read|points'\)/.test(when);
+
+// the queue only tells of a job, the store only of points: with another one a few of the places are enough
+describe.each<{ queue: Queue; vectors: 'PostgreSQL' | 'Qdrant'; oneIn: number }>([
+  { queue: 'PostgreSQL', vectors: 'PostgreSQL', oneIn: 4 },
+  { queue: 'Redis', vectors: 'PostgreSQL', oneIn: 8 },
+  { queue: 'PostgreSQL', vectors: 'Qdrant', oneIn: 2 },
+])('with the queue in $queue and vectors in $vectors', ({ queue, vectors, oneIn }) => {
+  const fake = new FakeQdrant();
   let stage: Stage;
   let app: TestApp;
   let api: Api;
 
   beforeAll(async () => {
-    stage = await Stage.open(queue);
+    await fake.start();
+    stage = await Stage.open(queue, vectors === 'Qdrant' ? { QDRANT_URL: fake.url } : {});
     app = stage.app;
     api = app.api.as(fresh());
   }, 180_000);
-  afterAll(() => stage.close());
+  afterAll(async () => {
+    await stage.close();
+    await fake.stop();
+  });
 
   const ask = async ({ path, body }: Case) => expectOk(await api.post(path, body), 202).job_id as string;
 
@@ -223,8 +241,11 @@ describe.each<Queue>(['PostgreSQL', 'Redis'])('with the queue in %s', (queue) =>
       );
     }, 120_000);
 
-    // the queue only tells of a job: with another one a few of the places are enough
-    const tried = drawn(`${what} with the queue in ${queue}`, places, queue === 'Redis' ? 8 : 4);
+    const tried = drawn(
+      `${what} with the queue in ${queue} and vectors in ${vectors}`,
+      vectors === 'Qdrant' ? places.filter(ofPoints) : places,
+      oneIn,
+    );
     test.each(
       tried.flatMap(([what, place]) => [
         [what, 'is lost', place] as const,

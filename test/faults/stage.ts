@@ -17,14 +17,18 @@ export class Stage {
   private constructor(
     readonly app: TestApp,
     readonly gate: Gate,
+    private readonly environment: NodeJS.ProcessEnv,
     private readonly redis: RedisServer | undefined,
     private worker: Service,
   ) {}
 
-  static async open(queue: Queue): Promise<Stage> {
+  /** @param more of the environment of both */
+  static async open(queue: Queue, more: NodeJS.ProcessEnv = {}): Promise<Stage> {
     const redis = queue === 'Redis' ? await startRedis() : undefined;
-    const app = await startApp({ ROLE: 'api', ...environmentOf(redis) });
-    return new Stage(app, await Gate.open(app.database), redis, await startWorker(app, redis));
+    const environment = { ...more, ...(redis && { REDIS_URL: redis.url }) };
+    const app = await startApp({ ROLE: 'api', ...environment });
+    const gate = await Gate.open(app.database);
+    return new Stage(app, gate, environment, redis, await startWorker(app, environment));
   }
 
   /** Asks for a job, and kills the worker when it stands at the place; answers the job's id. */
@@ -40,7 +44,7 @@ export class Stage {
   }
 
   async startWorker(): Promise<void> {
-    this.worker = await startWorker(this.app, this.redis);
+    this.worker = await startWorker(this.app, this.environment);
   }
 
   /** The job when it is over. */
@@ -71,7 +75,5 @@ export class Stage {
   }
 }
 
-const environmentOf = (redis: RedisServer | undefined) => (redis ? { REDIS_URL: redis.url } : {});
-
-const startWorker = (app: TestApp, redis: RedisServer | undefined) =>
-  startService({ DATABASE_URL: app.database.url, ROLE: 'worker', ...environmentOf(redis) }, 120_000);
+const startWorker = (app: TestApp, environment: NodeJS.ProcessEnv) =>
+  startService({ DATABASE_URL: app.database.url, ROLE: 'worker', ...environment }, 120_000);

@@ -238,6 +238,19 @@ describe('points', () => {
     expect(again).toMatchObject({ state: 'succeeded', result: { points: 4 } });
   });
 
+  test('a collection that has got another shape since the merge failed: tried again, it fails for that', async () => {
+    const session_ids = await sources();
+    const { job_id } = expectOk(await merge(api, { session_ids }));
+    expect(await waitFor(job_id)).toMatchObject({ error: { code: 'point_conflict' } });
+    const [, b] = session_ids;
+    expectOk(await api.delete(at(b!, '/collection')), 204);
+    expectOk(await api.put(at(b!, '/collection'), { vectors: { size: 3, distance: 'euclid' } }), 201);
+    await put(b!, point(7, [1, 2, 3]));
+    expectOk(await api.post(`/jobs/${job_id}/retry`));
+    expect(await waitFor(job_id)).toMatchObject({ state: 'failed', error: { code: 'shape_mismatch' } });
+    expect(await points(b!)).toEqual([point(7, [1, 2, 3])]);
+  });
+
   test('of another shape are refused, as are collections left out', async () => {
     const a = await collected();
     const b = await session({ configuration: { vectors: { size: 3, distance: 'euclid' } } });

@@ -175,7 +175,7 @@ const FIND_PAGE = statement(
    where s.name = $1 order by p.id`,
 );
 
-/** A row that a deleted point has left is none of the target's points. */
+/** A row that a deleted point has left is none of the target's points. No plan joins two lists: the target is new, and its size unknown. */
 const COPY_PAGE = statement(
   'vectors.copyPage',
   `with source as (
@@ -185,8 +185,8 @@ const COPY_PAGE = statement(
    ), space as (
      select revision + 1 as revision from vector_spaces where key = $5
    ), gone as (
-     select count(*)::int as gone from page join vector_points there on there.space_key = $5 and there.id = page.id
-     where there.payload is null
+     select count(*)::int as gone from vector_points
+     where space_key = $5 and id = any (array(select id from page)) and payload is null
    ), written as (
      insert into vector_points (space_key, id, revision, vectors, payload, bytes)
      select $5, page.id, space.revision, page.vectors, page.payload, page.bytes from page, space order by page.id
@@ -201,8 +201,7 @@ const COPY_PAGE = statement(
        bytes = s.bytes + after.bytes, gone = s.gone - gone.gone
      from gone, after, space where s.key = $5 returning s.points, s.bytes, s.gone
    )
-   select changed.*, count(page.id)::int as read, max(page.id) as last,
-     coalesce(array_agg(page.id order by page.id) filter (where written.id is null and page.id is not null), '{}') as taken
-   from source cross join changed left join page on true left join written using (id)
-   group by changed.points, changed.bytes, changed.gone`,
+   select changed.*, (select count(*)::int from page) as read, (select max(id) from page) as last,
+     array(select id from page where id not in (select id from written) order by id) as taken
+   from source, changed`,
 );

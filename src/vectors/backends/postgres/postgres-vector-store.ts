@@ -131,6 +131,7 @@ export class PostgresVectorStore implements VectorStore {
   }
 
   async copy(from: Space, to: Space, after: PointId | null, limit: number): Promise<CopiedPage> {
+    if (!isDeepStrictEqual(from.shape, to.shape)) throw shapeMismatch(to.shape, from.shape);
     const behind = after === null ? '' : toStored(after);
     const { read, last, taken } = await this.change(to, async ({ key }) => {
       const page = await this.points.copyPage(from.name, key, behind, limit);
