@@ -13,9 +13,8 @@ export class OriginsByBytes1765497600000 implements MigrationInterface {
   }
 }
 
-/** Readers wait only for the end of it: the old one is dropped when the new one is made. */
+/** Dropped first: that takes the lock on messages that is enough for both, so that nobody who waits for one can stand in the way of the other. */
 async function replace(runner: QueryRunner, columns: string): Promise<void> {
-  await runner.query(`create index messages_origin_new on messages ${columns} where origin is not null`);
   await runner.query('drop index messages_origin');
-  await runner.query('alter index messages_origin_new rename to messages_origin');
+  await runner.query(`create index messages_origin on messages ${columns} where origin is not null`);
 }

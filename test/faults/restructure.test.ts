@@ -158,6 +158,10 @@ const MERGE: [what: string, place: Place][] = [
     'has written a page of points',
     update('jobs', phase('points', `(new.cursor ->> 'read')::int between 64 and 1000`)),
   ],
+  [
+    'has written all points of a source',
+    update('jobs', phase('points', `(new.cursor ->> 'read')::int = 1100`)),
+  ],
   ['writes points under other ids', insert('vector_points', `new.payload::text like '%_origin%'`)],
   ['has written these', update('jobs', phase('points', `(new.cursor ->> 'read')::int = 1140`))],
   [
@@ -183,7 +187,7 @@ const SPLIT: typeof MERGE = [
   ['writes that it is done', ENDED],
 ];
 
-/** Where points are copied to another store, page by page, not only within PostgreSQL. */
+/** Where points are copied by the worker, page by page, and not by PostgreSQL. */
 const ofPoints = ([, { table, when }]: (typeof MERGE)[number]) =>
   table === 'jobs' && /read|points'\)/.test(when);
 
@@ -205,7 +209,7 @@ describe.each<{ queue: Queue; vectors: 'PostgreSQL' | 'Qdrant'; oneIn: number }>
     api = app.api.as(fresh());
   }, 180_000);
   afterAll(async () => {
-    await stage.close();
+    await stage?.close();
     await fake.stop();
   });
 

@@ -1,7 +1,8 @@
 import { startApp, type TestApp } from '../setup/app.js';
+import { eventually } from '../setup/eventually.js';
 import { FakeQdrant } from '../setup/fake-qdrant/fake-qdrant.js';
 import { merge, point, pointsOf, put, resultOf, SHAPE, session } from './histories.js';
-import { fresh } from './support.js';
+import { at, expectOk, fresh, read } from './support.js';
 
 const fake = new FakeQdrant();
 /** Before it was told of Qdrant, and after. */
@@ -38,6 +39,8 @@ test.each([
   await put(recent, b, ...rows(300, 400, 'Qdrant'));
   const target = resultOf(await merge(recent, { session_ids: [a, b], on_point_conflict }));
   expect(target).toMatchObject({ points: 700 + remapped, remapped });
+  const backends = [a, b, target.session_id].map(async (id) => (await read(recent, id)).collection.backend);
+  expect(await Promise.all(backends)).toEqual(['postgres', 'qdrant', 'qdrant']);
   const merged = await pointsOf(recent, target.session_id);
   const byId = new Map(merged.map((one) => [one.id, one]));
   for (let id = 0; id < 700; id++) {
@@ -48,4 +51,26 @@ test.each([
   expect(moved.map(({ payload }) => payload._origin.id).sort()).toEqual(
     remapped ? Array.from({ length: 100 }, (_, n) => 300 + n) : [],
   );
+});
+
+test('a collection that has got another shape since the merge failed: tried again, it fails for that', async () => {
+  const alice = after.api.as('alice');
+  const [a, b] = [
+    await session(alice, { configuration: SHAPE }),
+    await session(alice, { configuration: SHAPE }),
+  ];
+  await put(alice, a, point(1, [1, 0]));
+  await put(alice, b, point(1, [2, 0]));
+  const { job_id } = expectOk(await merge(alice, { session_ids: [a, b] }));
+  expectOk(await alice.delete(at(b, '/collection')), 204);
+  expectOk(await alice.put(at(b, '/collection'), { vectors: { size: 3, distance: 'euclid' } }), 201);
+  await put(alice, b, point(7, [1, 2, 3]));
+  expect(expectOk(await alice.get(`/jobs/${job_id}`)).error.code).toBe('point_conflict');
+  expectOk(await alice.post(`/jobs/${job_id}/retry`));
+  const again = await eventually(
+    async () => expectOk(await alice.get(`/jobs/${job_id}`)),
+    ({ finished_at }) => finished_at !== null,
+  );
+  expect(again).toMatchObject({ state: 'failed', error: { code: 'shape_mismatch' } });
+  expect(await pointsOf(alice, b)).toEqual([point(7, [1, 2, 3])]);
 });

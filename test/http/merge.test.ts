@@ -238,17 +238,20 @@ describe('points', () => {
     expect(again).toMatchObject({ state: 'succeeded', result: { points: 4 } });
   });
 
-  test('a collection that has got another shape since the merge failed: tried again, it fails for that', async () => {
-    const session_ids = await sources();
-    const { job_id } = expectOk(await merge(api, { session_ids }));
-    expect(await waitFor(job_id)).toMatchObject({ error: { code: 'point_conflict' } });
-    const [, b] = session_ids;
-    expectOk(await api.delete(at(b!, '/collection')), 204);
-    expectOk(await api.put(at(b!, '/collection'), { vectors: { size: 3, distance: 'euclid' } }), 201);
-    await put(b!, point(7, [1, 2, 3]));
-    expectOk(await api.post(`/jobs/${job_id}/retry`));
-    expect(await waitFor(job_id)).toMatchObject({ state: 'failed', error: { code: 'shape_mismatch' } });
-    expect(await points(b!)).toEqual([point(7, [1, 2, 3])]);
+  test('many with the same ids: each is decided about', async () => {
+    const ids = [await collected(), await collected()];
+    for (const [n, id] of ids.entries())
+      await put(id, ...Array.from({ length: 400 }, (_, at) => point(at + 150 * n, [at + 150 * n, n])));
+    const target = await merged(api, { session_ids: ids, on_point_conflict: 'remap' });
+    expect(target).toMatchObject({ points: 800, remapped: 250 });
+    const rows = await points(target.session_id);
+    expect(rows.filter(({ payload }) => !payload._origin).map(({ id, vector }) => [id, ...vector])).toEqual(
+      Array.from({ length: 550 }, (_, id) => [id, id, id < 400 ? 0 : 1]),
+    );
+    const moved = rows.filter(({ payload }) => payload._origin);
+    expect(
+      moved.map(({ payload, vector }) => [payload._origin.id, ...vector]).sort(([a], [b]) => a - b),
+    ).toEqual(Array.from({ length: 250 }, (_, n) => [150 + n, 150 + n, 1]));
   });
 
   test('of another shape are refused, as are collections left out', async () => {
