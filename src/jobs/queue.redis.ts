@@ -10,10 +10,13 @@ export async function connectRedis(
 ): Promise<Connection> {
   // read when first needed: the start does not wait for half a second of code
   const { Queue, Worker } = await import('bullmq');
-  const producer = await openRedis(url, outage);
   // BullMQ asks for this of a connection that waits
-  const consumer =
-    listener && (await openRedis(url, outage, { enableOfflineQueue: true, maxRetriesPerRequest: null }));
+  const waiting = { enableOfflineQueue: true, maxRetriesPerRequest: null };
+  // together: of two that are opened one after the other, the first would be left alone if the second failed
+  const [producer, consumer] = await Promise.all([
+    openRedis(url, outage),
+    listener && openRedis(url, outage, waiting),
+  ]);
   producer.on('ready', () => outage.end());
 
   const queue = new Queue<string>(QUEUE, { ...QUEUE_OPTIONS, connection: producer });

@@ -4,10 +4,12 @@ import { type Bus, CHANNEL, DEAD_MS, type Ear, RECONNECT_MS } from '../bus.contr
 /** Pub/sub of Redis. It may be away now, or go away at any time: both clients go on trying by themselves. */
 export async function connectRedis(url: string, ear: Ear): Promise<Bus> {
   const retryStrategy = () => RECONNECT_MS;
-  const teller = await openRedis(url, ear.outage, { socketTimeout: DEAD_MS, retryStrategy });
-  const hearer = await openRedis(url, ear.outage, {
-    ...{ enableOfflineQueue: true, maxRetriesPerRequest: null, autoResubscribe: false, retryStrategy },
-  });
+  const hearing = { enableOfflineQueue: true, maxRetriesPerRequest: null, autoResubscribe: false };
+  // together: of two that are opened one after the other, the first would be left alone if the second failed
+  const [teller, hearer] = await Promise.all([
+    openRedis(url, ear.outage, { socketTimeout: DEAD_MS, retryStrategy }),
+    openRedis(url, ear.outage, { ...hearing, retryStrategy }),
+  ]);
 
   // subscribed anew with each connection; what was told in between was missed
   hearer.on('ready', () => {
