@@ -87,12 +87,12 @@ export class PointCopiesService {
       if (last === null) return;
       // nothing of another source is there: what is taken was copied by this page, and nobody knew
       const others = policy === null ? [] : taken;
-      let remapped = 0;
+      let moved = 0;
       for (let at = 0; at < others.length; at += DECIDED) {
         const some = await this.retrieve(collection, others.slice(at, at + DECIDED));
-        remapped += await this.place(id, target, some.map(whole), policy);
+        moved += await this.place(id, target, some.map(whole), policy);
       }
-      yield { last, read, remapped };
+      yield { last, read, remapped: moved };
       behind = last;
     }
   }

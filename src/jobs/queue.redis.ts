@@ -12,7 +12,7 @@ export async function connectRedis(
   const { Queue, Worker } = await import('bullmq');
   // BullMQ asks for this of a connection that waits
   const waiting = { enableOfflineQueue: true, maxRetriesPerRequest: null };
-  // together: of two that are opened one after the other, the first would be left alone if the second failed
+  // together, since both wait for the same import: were it to fail for the second alone, the first would be left trying for ever
   const [producer, consumer] = await Promise.all([
     openRedis(url, outage),
     listener && openRedis(url, outage, waiting),

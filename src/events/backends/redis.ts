@@ -5,7 +5,7 @@ import { type Bus, CHANNEL, DEAD_MS, type Ear, RECONNECT_MS } from '../bus.contr
 export async function connectRedis(url: string, ear: Ear): Promise<Bus> {
   const retryStrategy = () => RECONNECT_MS;
   const hearing = { enableOfflineQueue: true, maxRetriesPerRequest: null, autoResubscribe: false };
-  // together: of two that are opened one after the other, the first would be left alone if the second failed
+  // together, since both wait for the same import: were it to fail for the second alone, the first would be left trying for ever
   const [teller, hearer] = await Promise.all([
     openRedis(url, ear.outage, { socketTimeout: DEAD_MS, retryStrategy }),
     openRedis(url, ear.outage, { ...hearing, retryStrategy }),
